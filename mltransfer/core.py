@@ -44,7 +44,7 @@ def bad_rows(
 ) -> ValueError: # To be raised by the caller
     "Make one error that names every bad row, the first ten in full."
     def show(value: Any) -> str:
-        text = repr(value)
+        text = " ".join(repr(value).split())
         return text if len(text) <= 60 else text[:57] + "..."
     lines = [f"  row {i}: {show(v)}: {why}" for i, v, why in bad[:10]]
     if len(bad) > 10: lines.append(f"  ... and {len(bad) - 10} more")

@@ -12,10 +12,35 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from .validate import Evaluation
+
 if TYPE_CHECKING: from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['Report']
+__all__ = ['protocol_table', 'ratio_table', 'Report']
+
+# %% ../nbs/81_report.ipynb #3fc39320
+def protocol_table(
+    results: dict[str, list[Evaluation]], # Evaluations by protocol
+) -> pd.DataFrame: # One row per method, three columns per protocol
+    "Put the errors of several protocols side by side."
+    parts, order = {}, {}
+    for name, evaluations in results.items():
+        found = pd.concat([e.summary() for e in evaluations])
+        order |= dict.fromkeys(found.index)
+        parts |= {(name, "MAE"): found["mae"], (name, "±"): found["mae_spread"], (name, "R2"): found["r2"]}
+    return pd.DataFrame(parts).reindex(list(order))
+
+# %% ../nbs/81_report.ipynb #cf417bbb
+def ratio_table(
+    result: Evaluation, # Errors on common splits
+    methods: list[str], # Methods to judge
+    baseline: str, # The method they are compared with
+) -> pd.DataFrame: # One row per method: ratio, its interval, share of splits won, and the verdict in words
+    "Compare methods with a baseline and put the outcome into words."
+    table = pd.DataFrame({m: result.compare(m, baseline) for m in methods}).T[["ratio", "low", "high", "wins"]]
+    said = ["better" if high < 1 else "worse" if low > 1 else "not distinguishable" for low, high in zip(table["low"], table["high"])]
+    return table.assign(verdict=said)
 
 # %% ../nbs/81_report.ipynb #a7716dd1
 def _figure_html(figure: Figure, caption: str) -> str:

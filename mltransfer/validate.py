@@ -5,6 +5,7 @@
 # %% ../nbs/60_validate.ipynb #2d024a36
 from __future__ import annotations
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,10 +13,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.compose import ColumnTransformer
-from sklearn.model_selection import KFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.base import RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
 from .core import check_target
@@ -24,63 +23,7 @@ from .networks import build
 from .source import SourceModel, hash_keys
 
 # %% auto #0
-__all__ = ['Splits', 'stack', 'on', 'BestOf', 'Evaluation', 'evaluate', 'compare', 'untrained', 'seen_by']
-
-# %% ../nbs/60_validate.ipynb #b4fce818
-def stack(
-    blocks: Mapping[str, ArrayLike], # Descriptor tables by name, each of shape (n_samples, n_columns)
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
-    "Put descriptor tables side by side and remember their columns."
-    tables = {name: np.asarray(b, dtype=np.float64) for name, b in blocks.items()}
-    if len(rows := {t.shape[0] for t in tables.values()}) != 1:
-        raise ValueError(f"blocks have different numbers of rows: { {n: t.shape[0] for n, t in tables.items()} }")
-    if bad := [n for n, t in tables.items() if not np.isfinite(t).all()]: raise ValueError(f"blocks with NaN or infinity: {bad}")
-    ends = np.cumsum([t.shape[1] for t in tables.values()]).tolist()
-    return np.hstack(list(tables.values())), {n: list(range(e - t.shape[1], e)) for (n, t), e in zip(tables.items(), ends)}
-
-
-def on(
-    columns: Sequence[int], # Columns that the model may see
-    model: RegressorMixin, # Any scikit-learn regressor
-) -> Pipeline: # The model behind a choice of columns
-    "Let a model see some columns only."
-    return make_pipeline(ColumnTransformer([("keep", "passthrough", list(columns))]), model)
-
-# %% ../nbs/60_validate.ipynb #d73f6087
-class BestOf(RegressorMixin, BaseEstimator):
-    "Choose among candidate models by cross-validation inside the training rows."
-
-    def __init__(
-        self,
-        candidates: Mapping[str, RegressorMixin], # Models by name; never fitted themselves
-        *,
-        average: int = 1, # How many of the best to average, >= 1
-        n_splits: int = 5, # Folds of the inner cross-validation, >= 2
-        random_state: int | None = 0, # Seed of the inner folds
-    ):
-        self.candidates = candidates
-        self.average = average
-        self.n_splits = n_splits
-        self.random_state = random_state
-
-    def fit(
-        self,
-        X: ArrayLike, # Descriptors, shape (n_samples, n_features)
-        y: ArrayLike, # Target, shape (n_samples,)
-    ) -> BestOf: # Itself
-        "Cross-validate every candidate and fit the best; sets `scores_` (inner MAE, best first), `chosen_` and `models_`."
-        y = check_target(y, self.n_splits, varies=True)
-        if not self.candidates: raise ValueError("candidates is empty; give at least one model")
-        folds = list(KFold(self.n_splits, shuffle=True, random_state=self.random_state).split(X))
-        found = {n: mae(y, cross_val_predict(clone(m), X, y, cv=folds)) for n, m in self.candidates.items()}
-        self.scores_ = pd.Series(found, name="inner MAE").sort_values(kind="stable")
-        self.chosen_ = list(self.scores_.index[:self.average])
-        self.models_ = [clone(self.candidates[n]).fit(X, y) for n in self.chosen_]
-        return self
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        "Average the predictions of the chosen models."
-        return np.mean([m.predict(X) for m in self.models_], axis=0)
+__all__ = ['Splits', 'Evaluation', 'evaluate', 'compare', 'untrained', 'seen_by']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
 Splits = Sequence[Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]]
@@ -110,7 +53,9 @@ class Evaluation:
 # %% ../nbs/60_validate.ipynb #ea3d9d69
 def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: NDArray) -> tuple[NDArray, float]:
     start = time.perf_counter()
-    predicted = clone(model).fit(X[train], y[train]).predict(X[test])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
+        predicted = clone(model).fit(X[train], y[train]).predict(X[test])
     return np.asarray(predicted, dtype=float), time.perf_counter() - start
 
 

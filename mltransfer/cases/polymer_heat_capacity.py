@@ -14,31 +14,28 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.base import RegressorMixin
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
-from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, make_union
 
+from ..candidates import BestOf, heads, on, pair, stack
 from ..core import seeds
 from ..data import Dataset, load
+from ..keys import in_reserve
 from ..molecule import Constitution, Morgan
 from ..plots import COLOURS, descriptor_heatmap, method_errors, parity, source_against_target
 from ..pretrain import pretrain
-from ..report import Report
+from ..report import Report, protocol_table, ratio_table
 from ..source import SourceModel
 from ..splits import BalancedGroupKFold, RepeatedDraws, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
-from ..validate import BestOf, Evaluation, Splits, evaluate, on, seen_by, stack, untrained
+from ..validate import Evaluation, Splits, evaluate, seen_by, untrained
 
 # %% auto #0
-__all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'descriptors', 'encoders', 'rubbery', 'heads', 'pair',
-           'target_blocks']
+__all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'SIZES', 'N_DRAWS', 'HEAT_ONLY', 'WITH_GLASS', 'NULL', 'BEST',
+           'FOREST', 'CAPTIONS', 'descriptors', 'encoders', 'rubbery', 'read_sources', 'Size', 'pyramids', 'protocols',
+           'methods', 'published', 'draw_parity', 'draw_all', 'columns', 'run', 'demo', 'computed_target']
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d53ca7a5
 TARGET = "polymer_heat_capacity"
@@ -70,39 +67,221 @@ def rubbery(
     "Return the probability that a polymer is above its glass transition."
     return norm.cdf((temperature - np.asarray(glass_transition, dtype=float)) / error)
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #71b0153a
-def heads() -> dict[str, RegressorMixin]:
-    "Return the small models that may sit on any descriptor."
-    kernel = ConstantKernel(1.0) * RBF(5.0, (0.5, 100.0)) + WhiteKernel(0.1)
-    process = TransformedTargetRegressor(GaussianProcessRegressor(kernel, random_state=0), transformer=StandardScaler())
-    return {
-        "ridge": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13))),
-        "trees": ExtraTreesRegressor(60, random_state=0),
-        "forest": RandomForestRegressor(60, max_features="sqrt", random_state=0),
-        "process": make_pipeline(StandardScaler(), process),
-    }
-
-
-def pair(block: dict[str, list[int]], choices: dict[str, str]) -> dict[str, RegressorMixin]:
-    "Pair blocks of columns (joined by +) with heads (separated by spaces)."
-    made = heads()
-    return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
-            for names, hs in choices.items() for h in hs.split()}
-
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #26ac3b4b
 DIRECT = {"atoms": "ridge", "groups": "ridge trees process", "fragments": "ridge forest", "groups+fragments": "trees"}
 TRANSFER = {"hidden": "ridge trees", "predicted": "ridge process", "predicted+groups": "ridge trees process"}
 
-def target_blocks(
+def read_sources(
     table: NDArray[np.float32], # Descriptors of the target, as `descriptors` makes them
     sources: list[SourceModel], # Encoders
+    name: str, # Prefix of the blocks
 ) -> dict[str, NDArray[np.floating]]: # What transfer candidates may read
-    "Read hidden layers and predictions; a glass transition comes with P(rubber)."
+    "Read hidden layers and predictions; a glass transition comes with the probability of rubber."
     predicted = SourcePrediction(sources).fit_transform(table)
-    names = list(sources[0].card["data"])
-    if GLASS in names:
-        j = names.index(GLASS)
-        spread = sources[0].y_scaling[1, j]
-        error = 1.25 * np.mean([s.card["metrics"][GLASS]["valid_mae"] for s in sources]) if "metrics" in sources[0].card else spread
-        predicted = np.column_stack([predicted, rubbery(predicted[:, j], error)])
-    return {"hidden": FrozenFeatures(sources).fit_transform(table), "predicted": predicted}
+    data = list(sources[0].card["data"])
+    if GLASS in data:
+        j = data.index(GLASS)
+        # mean absolute error to standard error of a normal distribution; an untrained network has no card, hence the spread of the labels
+        errors = [1.25 * s.card["metrics"][GLASS]["valid_mae"] if "metrics" in s.card else s.y_scaling[1, j] for s in sources]
+        predicted = np.column_stack([predicted, rubbery(predicted[:, j], np.mean(errors))])
+    return {f"{name} hidden": FrozenFeatures(sources).fit_transform(table), f"{name} predicted": predicted}
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
+@dataclass(frozen=True)
+class Size:
+    "How much of everything."
+    encoders: int  # Multi-task networks of each kind
+    source: str  # Data set of the random pyramids
+    rows: int  # Most rows of it
+    pyramids: int  # Random single-property networks
+    epochs: int  # Passes over the source rows
+    repeats: int  # Of each cross-validation
+    nested_repeats: int  # Of the choice among all pyramids inside the folds
+    draws: tuple[int, ...]  # Training rows of the learning-curve protocol
+    judged_by: str  # Protocol of the verdict
+
+
+SIZES = {
+    "demo": Size(3, "gas_heat_capacity", 1500, 8, 20, 2, 1, (), "group 6-fold"),
+    "full": Size(6, "qm9_heat_capacity", 10_000, 1000, 10, 5, 1, (19, 40, 58), "n = 58"),
+}
+N_DRAWS = 20 # of each number of training rows
+
+def pyramids(
+    size: Size, # How many, on what
+    target: Dataset, # Its materials are left out
+    random_state: int, # Seed
+    **how: int | bool, # `n_jobs` and `progress` of `pretrain`
+) -> list[SourceModel]: # The published kind of source
+    "Train random pyramids on one property, each on 200 to 400 descriptors of its own."
+    whole = load(size.source)
+    rows = np.random.default_rng(random_state).permutation(len(whole))[:size.rows]
+    data = Dataset(whole.frame.iloc[rows], whole.task, name=whole.name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
+    return pretrain([data], descriptors(), n_models=size.pyramids, n_columns=(200, 400), exclude=target.groups,
+                    schedule=Schedule(epochs=size.epochs, batch_size=256), random_state=random_state, **how)
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #88b75984
+def protocols(
+    table: NDArray[np.float32], # Descriptors, for the families
+    y: NDArray[np.float64], # Target
+    size: Size, # Repeats and draws
+    random_state: int, # Seed
+) -> dict[str, Splits]: # Repeats of splits by name
+    "Make the splits of every protocol."
+    families = cluster_groups(table, n_clusters=20, random_state=random_state)
+    made = {
+        "5-fold": [list(KFold(5, shuffle=True, random_state=s).split(table)) for s in seeds(random_state, size.repeats)],
+        "group 6-fold": [list(BalancedGroupKFold(6, random_state=s).split(table, y, families)) for s in seeds(random_state, size.repeats)],
+    }
+    for n in size.draws: made[f"n = {n}"] = [[s] for s in RepeatedDraws(n, N_DRAWS, random_state=random_state).split(table)]
+    return made
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #27be3c38
+HEAT_ONLY, WITH_GLASS = "transfer: heat capacities", "transfer: heat capacities + glass transition"
+NULL, BEST, FOREST = "null: untrained networks", "best direct", "forest on fragments"
+
+def methods(
+    block: dict[str, list[int]], # Columns of each block
+) -> dict[str, RegressorMixin]: # From the plainest to the transferred
+    "Make the direct models, the null and the transferred models."
+    def transferred(name: str) -> BestOf:
+        return BestOf(pair(block | {k: block[f"{name} {k}"] for k in ("hidden", "predicted")}, TRANSFER), average=3)
+    return {
+        "median": DummyRegressor(strategy="median"),
+        "atoms per kg (3R)": pair(block, {"atoms": "ridge"})["atoms, ridge"],
+        FOREST: pair(block, {"fragments": "forest"})["fragments, forest"],
+        "trees on groups": pair(block, {"groups": "trees"})["groups, trees"],
+        BEST: BestOf(pair(block, DIRECT), average=3),
+        NULL: transferred("null"),
+        HEAT_ONLY: transferred("heat"),
+        WITH_GLASS: transferred("glass"),
+    }
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0c212297
+def published(
+    block: dict[str, list[int]], # Columns of each block
+    X: NDArray[np.float64], # All columns
+    y: NDArray[np.float64], # Target
+    splits: Splits, # Repeats of splits
+    **how: int | bool, # `n_jobs` and `progress` of `evaluate`
+) -> tuple[pd.Series, Evaluation, Evaluation]: # Error of each source, the optimistic winner, the same choice made inside
+    "Replay the published selection among single sources, and the nested one."
+    forest = heads()["forest"]
+    single = {n: on(c, forest) for n, c in block.items() if n.startswith("pyramid")}
+    each = evaluate(single, X, y, splits, **how)
+    errors = each.table.groupby("method", sort=False)["mae"].mean()
+    winner = errors.idxmin()
+    optimistic = Evaluation(each.table.query("method == @winner"), each.predictions.query("method == @winner"))
+    nested = evaluate({f"best of {len(single)} sources, chosen inside": BestOf(single)}, X, y, splits, **how)
+    for t in (optimistic.table, optimistic.predictions): t["method"] = f"best of {len(single)} sources (published, optimistic)"
+    return errors, optimistic, nested
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d8ed6503
+CAPTIONS = {
+    "a": "(a) Random 5-fold: a forest on fingerprints, the published baseline, beside the transferred model.",
+    "b": "(b) Stratified group 6-fold: whole families of polymers are unseen; the order of the two stays.",
+    "errors": "Networks trained on heat capacities add little to the best direct model; the glass transition of other polymers does.",
+    "sources": "A better source is hardly a better descriptor: error on the source against error on the target, one point per network.",
+    "c": "(c) Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
+}
+
+def draw_parity(result: Evaluation, label: str) -> plt.Figure:
+    "Draw the first repeat of a protocol, forest on fingerprints beside the transferred model."
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
+    for ax, name, colour in zip(axes, (FOREST, WITH_GLASS), (COLOURS["direct"], COLOURS["transfer"])):
+        p = result.predictions.query("method == @name and repeat == 0")
+        parity(p["measured"], p["predicted"], label=label, colour=colour, title=name.replace("+", "\n+"), ax=ax)
+        ax.title.set_fontsize(9)
+    return figure
+
+
+def draw_all(
+    results: dict[str, Evaluation], errors: pd.Series, singles: list[SourceModel], encoder: SourceModel, target: Dataset,
+) -> dict[str, plt.Figure]:
+    "Draw every figure of the study."
+    label = "Cp [J/(kg K)]"
+    each = results["5-fold"].table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(results["5-fold"].summary().index)]
+    quality = [next(iter(s.card["metrics"].values()))["test_mae"] for s in singles]
+    forest = each[FOREST].mean()
+    made = {"a": draw_parity(results["5-fold"], label), "b": draw_parity(results["group 6-fold"], label)}
+    made["errors"] = method_errors(each, label="MAE, random 5-fold [J/(kg K)]", baseline=BEST).figure
+    made["sources"] = source_against_target(quality, errors, direct=forest, labels=("test MAE on the source [J/(kg K)]", "MAE on polymers [J/(kg K)]")).figure
+    layers = [encoder.hidden(target.X, 0), encoder.hidden(target.X, 1)]
+    made["c"] = descriptor_heatmap(layers, target.y, names=["first hidden layer", "last hidden layer"], label=f"polymers, {label}").figure
+    for figure in made.values(): plt.close(figure)
+    return made
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #118d26fa
+def columns(
+    target: Dataset, # Polymers
+    heat: list[SourceModel], # Encoders of heat capacities
+    glass: list[SourceModel], # Encoders that also know the glass transition
+    singles: list[SourceModel], # Random pyramids
+    random_state: int, # Seed of the null
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+    "Compute everything that any method may read; refuse sources that have seen a target polymer."
+    if (leak := seen_by([*heat, *glass, *singles], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    table, n_groups = descriptors().fit_transform(target.X), len(Constitution().get_feature_names_out())
+    blocks = {"atoms": table[:, :1], "groups": table[:, :n_groups], "fragments": table[:, n_groups:]}
+    for name, sources in (("heat", heat), ("glass", glass), ("null", untrained(glass, random_state=random_state))):
+        blocks |= read_sources(table, sources, name)
+    return stack(blocks | {f"pyramid {i}": p.hidden(table) for i, p in enumerate(singles)})
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #ae958eec
+def run(
+    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads QM9
+    random_state: int = 0, # Seed of everything
+    *,
+    n_jobs: int = -1, # Worker processes; -1 for all cores
+    progress: bool = True, # Show bars
+) -> Report: # Table, verdict and figures
+    "Predict polymer heat capacity with and without source networks."
+    if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
+    how, s = {"n_jobs": n_jobs, "progress": progress}, SIZES[size]
+    target = load(TARGET)
+    heat, glass = (encoders(names, target, s.encoders, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
+    singles = pyramids(s, target, random_state, **how)
+    X, block = columns(target, heat, glass, singles, random_state)
+    y = target.y.to_numpy()
+    splits = protocols(X[:, block["groups"] + block["fragments"]], y, s, random_state)
+    results = {name: [evaluate(methods(block), X, y, sp, **how)] for name, sp in splits.items()}
+    errors, *selected = published(block, X, y, splits["5-fold"][:s.nested_repeats], **how)
+    ratios = ratio_table(results[s.judged_by][0], [NULL, HEAT_ONLY, WITH_GLASS], BEST)
+    figures = draw_all({n: r[0] for n, r in results.items()}, errors, singles, glass[0], target)
+    results["5-fold"] += selected
+    table = protocol_table(results).join(pd.concat({f"{s.judged_by}, ratio to {BEST}": ratios.drop(columns="verdict").astype(float)}, axis=1))
+    table["", "seconds"] = pd.concat([e.summary()["seconds"] for r in results.values() for e in r]).groupby(level=0).sum()
+    verdict = (f"{s.judged_by}, MAE as a ratio to the best direct model, with a corrected, paired 95 % interval. "
+               + " ".join(f"{m}: {r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}], {r.verdict}." for m, r in ratios.iterrows()))
+    notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders each), {s.source} "
+             f"({len(singles)} random pyramids); no target polymer in any of them. Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
+    return Report("Do source networks help to predict the heat capacity of polymers?", table, verdict, figures, captions=CAPTIONS, notes=notes)
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #184c211b
+def demo(
+    path: str = "demo/polymer_heat_capacity.html", # Page to write
+) -> None:
+    "Run the demo, print its table and verdict, write its page, and print where it is."
+    report = run("demo")
+    with pd.option_context("display.width", 200, "display.max_columns", 20, "display.float_format", "{:.3g}".format): print(report.table)
+    print(f"\n{report.verdict}\n\nThe page with the figures:\n{report.to_html(Path(path))}")
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #37b66d93
+def computed_target(
+    n: int = 58, # Polymers to learn from
+    random_state: int = 0, # Seed
+    *,
+    n_jobs: int = -1, # Worker processes; -1 for all cores
+    progress: bool = True, # Show bars
+) -> pd.DataFrame: # MAE by method in J/(kg K), and its ratio to the fit on atoms per kilogram
+    "Repeat the comparison on the computed heat capacity of PI1070's reserve; downloads the table."
+    whole = load("pi1070_heat_capacity")
+    target = Dataset(whole.frame[whole.groups.map(in_reserve).to_numpy()], whole.task, name=whole.name)
+    how = {"n_jobs": n_jobs, "progress": progress}
+    heat, glass = (encoders(names, target, 3, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
+    X, block = columns(target, heat, glass, [], random_state)
+    draws = [[split] for split in RepeatedDraws(n, N_DRAWS, random_state=random_state).split(X)]
+    result = evaluate(methods(block), X, target.y.to_numpy(), draws, **how)
+    table, plain = result.summary()[["mae", "mae_spread", "r2"]], "atoms per kg (3R)"
+    ratios = [result.compare(m, plain)[["ratio", "low", "high"]] if m != plain else pd.Series(1.0, ["ratio", "low", "high"]) for m in table.index]
+    return table.join(pd.DataFrame(ratios, index=table.index))
