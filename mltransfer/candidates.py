@@ -18,6 +18,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .core import check_target
 from .metrics import mae
@@ -91,7 +93,9 @@ class BestOf(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
     ) -> BestOf: # Itself
         "Cross-validate every candidate and fit the best; sets `scores_` (inner MAE, best first), `chosen_` and `models_`."
-        y = check_target(y, self.n_splits, varies=True)
+        if y is None: raise ValueError("BestOf requires y to be passed, but the target y is None")
+        validate_data(self, X, skip_check_array=True)
+        y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if not self.candidates: raise ValueError("candidates is empty; give at least one model")
         folds = list(KFold(self.n_splits, shuffle=True, random_state=self.random_state).split(X))
         found = {n: mae(y, cross_val_predict(clone(m), X, y, cv=folds)) for n, m in self.candidates.items()}
@@ -102,4 +106,11 @@ class BestOf(RegressorMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         "Average the predictions of the chosen models."
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True)
         return np.mean([m.predict(X) for m in self.models_], axis=0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = all(get_tags(m).input_tags.sparse for m in self.candidates.values())
+        return tags

@@ -90,7 +90,7 @@ def check_target(
     if y.ndim != 1: raise ValueError(f"y must be 1-d, got shape {y.shape}")
     if bad := [(int(i), y[i], "not a finite number") for i in np.flatnonzero(~np.isfinite(y))]:
         raise bad_rows("a target", bad, len(y))
-    if len(y) < n_min: raise ValueError(f"y has {len(y)} rows, need at least {n_min}")
+    if len(y) < n_min: raise ValueError(f"y has {len(y)} sample{'s' * (len(y) != 1)}, need at least {n_min}")
     if varies and np.ptp(y) == 0:
         raise ValueError(f"y is constant: all {len(y)} rows are {y[0]:g}; there is nothing to learn")
     return y

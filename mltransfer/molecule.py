@@ -165,7 +165,8 @@ class SECFP(Layered):
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
         encoder = rdMHFPFingerprint.MHFPEncoder()
-        return _bits([encoder.EncodeSECFPMol(m, rings=self.ring_membership, length=self.n_bits) for m in mols])
+        options = dict(rings=self.ring_membership, kekulize=True, length=self.n_bits) # aromatic SMILES would follow the order of atoms
+        return _bits([encoder.EncodeSECFPMol(m, **options) for m in mols])
 
     def citations(self) -> list[str]: return ["doi:10.1186/s13321-018-0321-8"]
 
@@ -218,14 +219,15 @@ class EState(Fingerprint):
         self.per_heavy_atom = per_heavy_atom
         self.repeat = repeat
 
-    def _names(self) -> list[str]:
+    def _patterns(self) -> list[tuple[str, Chem.Mol]]:
         if AtomTypes.esPatterns is None: AtomTypes.BuildPatts()
-        return [f"estate:{name}" for name, _ in AtomTypes.esPatterns]
+        return AtomTypes.esPatterns
+
+    def _names(self) -> list[str]: return [f"estate:{name}" for name, _ in self._patterns()]
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
-        order = {name.removeprefix("estate:"): i for i, name in enumerate(self._names())}
-        Z = np.zeros((len(mols), len(order)))
-        for row, mol in zip(Z, mols): np.add.at(row, [order[t] for types in AtomTypes.TypeAtoms(mol) for t in types], 1)
+        find = lambda m, p: m.GetSubstructMatches(p, uniquify=False, maxMatches=1000 * m.GetNumAtoms())
+        Z = np.array([[len({match[0] for match in find(m, p)}) for _, p in self._patterns()] for m in mols])
         return Z if self.counts else Z > 0
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci00028a014"]
@@ -388,7 +390,7 @@ class RDKitDescriptors(Featurizer):
     def _read(self, row: Any) -> list[float]:
         mol = read_molecule(row, self.repeat)
         values = {n: self._value(f, mol) for n, f in self._functions().items()}
-        if missing := [n for n, v in values.items() if not abs(v) <= np.finfo(np.float32).max]:
+        if missing := [n for n, v in values.items() if not abs(v) < 1e38]: # what fits into float32
             raise ValueError(f"RDKit has no value for {', '.join(missing[:3])}" + f" and {len(missing) - 3} more" * (len(missing) > 3))
         return list(values.values())
 

@@ -4,18 +4,21 @@
 
 # %% ../nbs/50_pretrain.ipynb #7f73795d
 from __future__ import annotations
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import sklearn
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
 
-from .core import seeds
+from .core import Task, seeds
 from .data import Dataset
 from .networks import random_pyramid
 from .source import SourceModel, hash_keys
@@ -42,6 +45,19 @@ def join(
     if Y.empty: raise ValueError(f"no rows are left after excluding {len(excluded)} keys")
     return pd.Series(inputs, name="input").reindex(Y.index), Y
 
+# %% ../nbs/50_pretrain.ipynb #05c6210c
+def _split(n: int, random_state: int, groups: ArrayLike | None = None) -> list[NDArray[np.integer]]:
+    "Rows for training (3/4), for stopping (3/20) and for the card (1/10); cuts move to the nearest end of a group."
+    rng, cuts = np.random.default_rng(random_state), [round(0.75 * n), round(0.9 * n)]
+    if groups is None: return np.split(rng.permutation(n), cuts)
+    _, group, size = np.unique(np.asarray(groups).astype(str), return_inverse=True, return_counts=True)
+    rank = (rng.permutation(len(size)) + len(size) * (size <= n / 20))[group]
+    order = np.argsort(rank, kind="stable")
+    begins = np.flatnonzero(np.diff(rank[order], prepend=-1))
+    parts = np.split(order, [begins[np.argmin(np.abs(begins - c))] for c in cuts])
+    if min(map(len, parts)) == 0: raise ValueError(f"{len(size)} groups of at most {size.max()} rows cannot be split into three parts of {n} rows")
+    return parts
+
 # %% ../nbs/50_pretrain.ipynb #faabf8c2
 def _scaling(table: NDArray[np.floating]) -> NDArray[np.float32]:
     "Centre and scale of each column, unknown entries left out."
@@ -49,62 +65,59 @@ def _scaling(table: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.stack([np.nanmean(table, axis=0), np.where(scale > 0, scale, 1)]).astype(np.float32)
 
 
-def _split(n: int, random_state: int) -> tuple[NDArray[np.integer], ...]:
-    "Rows for training (3/4), for stopping (3/20) and for the card (1/10)."
-    order = np.random.default_rng(random_state).permutation(n)
-    return tuple(np.split(order, [round(0.75 * n), round(0.9 * n)]))
+def _learnt(Y: pd.DataFrame, tasks: Sequence[Task]) -> NDArray[np.floating]:
+    "Labels as networks learn them: the decadic logarithm where a task spreads over decades."
+    return np.where([t.log for t in tasks], np.log10(Y.where(Y > 0)), Y)
 
 # %% ../nbs/50_pretrain.ipynb #51e75b5a
-def _metrics(predicted: NDArray[np.floating], Y: pd.DataFrame, parts: dict[str, NDArray[np.integer]]) -> dict[str, Any]:
-    "Error of each task on the rows for stopping and on the untouched rows."
+def _choose_scale(tasks: Sequence[Task], Y: pd.DataFrame, Z: NDArray[np.float32], parts: dict[str, NDArray[np.integer]]) -> list[Task]:
+    "For each task, choose value or logarithm by the validation error of a ridge regression."
+    def error(task: Task, name: str) -> float:
+        known = {p: r[Y[name].notna().to_numpy()[r]] for p, r in parts.items()}
+        y = _learnt(Y[[name]], [task])[:, 0]
+        found = Ridge(alpha=10).fit(Z[known["train"]], y[known["train"]]).predict(Z[known["valid"]])
+        low, high = y[known["train"]].min(), y[known["train"]].max()
+        found = np.clip(found, low, high)
+        return float(np.abs((10**found if task.log else found) - Y[name].to_numpy()[known["valid"]]).mean())
+
+    out = []
+    for task, name in zip(tasks, Y):
+        both = [replace(task, log=log) for log in (False, True)]
+        decidable = (Y[name].dropna() > 0).all() and Y[name].iloc[parts["valid"]].notna().any()
+        out.append(min(both, key=lambda t: error(t, name)) if decidable else task)
+    return out
+
+# %% ../nbs/50_pretrain.ipynb #07fed4b7
+def _forest(n_trees: int, Z: NDArray[np.float32], Y: pd.DataFrame, tasks: Sequence[Task], parts: dict[str, NDArray[np.integer]],
+            random_state: int, n_jobs: int) -> NDArray[np.float64]:
+    "Predictions of a random forest for each task; its own training rows stay NaN."
+    labels, out, new = _learnt(Y, tasks), np.full(Y.shape, np.nan), np.r_[parts["valid"], parts["test"]]
+    for j, task in enumerate(tasks):
+        known = parts["train"][np.isfinite(labels[parts["train"], j])]
+        forest = RandomForestRegressor(n_trees, max_features=1 / 3, random_state=random_state, n_jobs=n_jobs)
+        found = forest.fit(Z[known], labels[known, j]).predict(Z[new])
+        out[new, j] = 10**found if task.log else found
+    return out
+
+
+def _metrics(
+    predicted: NDArray[np.floating], Y: pd.DataFrame, parts: dict[str, NDArray[np.integer]], forest: NDArray[np.float64] | None,
+) -> dict[str, Any]:
+    "Mean absolute error of each task on the rows for training, for stopping, and on the untouched rows."
     out = {}
     for j, name in enumerate(Y):
         y = Y[name].to_numpy()
-        median = np.nanmedian(y[parts["train"]])
         out[name] = {"rows": {p: int(np.isfinite(y[r]).sum()) for p, r in parts.items()}}
-        for part in ("valid", "test"):
-            known = parts[part][np.isfinite(y[parts[part]])]
+        rivals = {"mae": predicted[:, j], "mae_of_median": np.full(len(y), np.nanmedian(y[parts["train"]]))}
+        if forest is not None: rivals["mae_of_forest"] = forest[:, j]
+        for part, rows in parts.items():
+            known = rows[np.isfinite(y[rows])]
             if not len(known): continue
-            out[name][f"{part}_mae"] = float(np.abs(predicted[known, j] - y[known]).mean())
-            out[name][f"{part}_mae_of_median"] = float(np.abs(median - y[known]).mean())
+            errors = {f"{part}_{k}": float(np.abs(p[known] - y[known]).mean()) for k, p in rivals.items()}
+            out[name] |= {k: e for k, e in errors.items() if np.isfinite(e)}
     return out
 
 # %% ../nbs/50_pretrain.ipynb #b52e134c
-def pretrain(
-    data: Sequence[Dataset], # One data set per output of the network
-    featurizer: TransformerMixin, # Turns raw inputs into descriptors
-    *,
-    n_models: int = 1, # How many networks, > 0
-    hidden: Sequence[int] | None = None, # Widths of the hidden layers; a random pyramid for each network if `None`
-    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a network; all if `None`
-    exclude: Iterable[str] = (), # Keys of materials that no source may see
-    schedule: Schedule = Schedule(), # How to train
-    random_state: int = 0, # Seed of everything
-    n_jobs: int = 1, # Worker processes; -1 for all cores
-    progress: bool = True, # Show a bar
-) -> list[SourceModel]: # The sources, each with its card
-    "Train source models on one or several properties at once."
-    inputs, Y = join(data, exclude)
-    table = featurizer.fit_transform(inputs)
-    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state)))
-    useful = np.flatnonzero(((table[parts["train"]] != 0).sum(0) >= 10) & (np.ptp(table[parts["train"]], axis=0) > 0))
-    if not len(useful): raise ValueError(f"no descriptor is non-zero in ten of the {len(parts['train'])} training rows")
-    log = np.array([d.task.log for d in data])
-    labels = np.log10(Y.where(Y > 0)).where(log, Y, axis=1).to_numpy() if log.any() else Y.to_numpy()
-    x_scaling, y_scaling = _scaling(table[parts["train"]][:, useful]), _scaling(labels[parts["train"]])
-    Z = np.clip((table[:, useful] - x_scaling[0]) / x_scaling[1], -5, 5).astype(np.float32)
-    columns, widths = _draw(len(useful), len(data), n_models, hidden, n_columns, random_state)
-    nets = train_many(widths, Z, ((labels - y_scaling[0]) / y_scaling[1]).astype(np.float32), parts["train"], parts["valid"],
-                      schedule, columns=columns, random_state=random_state, n_jobs=n_jobs, progress=progress)
-    shared = {"tasks": [d.task for d in data], "y_scaling": y_scaling, "seen": hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])}
-    sources = [SourceModel(net, featurizer, columns=useful[c], x_scaling=x_scaling[:, c], **shared) for (net, _), c in zip(nets, columns)]
-    about = {"data": {d.name: {"nature": d.nature, "citation": d.citation, "licence": d.licence} for d in data},
-             "schedule": asdict(schedule), "random_state": random_state,
-             "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__}}
-    for i, s in enumerate(sources): s.card.update(about, model=i, metrics=_metrics(s.predict(table), Y, parts))
-    return sources
-
-
 def _draw(
     n_useful: int, n_tasks: int, n_models: int, hidden: Sequence[int] | None, n_columns: tuple[int, int] | None, random_state: int,
 ) -> tuple[list[NDArray[np.integer]], list[tuple[int, ...]]]:
@@ -116,3 +129,58 @@ def _draw(
         columns.append(np.sort(rng.permutation(n_useful)[:k]))
         widths.append(random_pyramid(k, n_tasks, random_state=seed) if hidden is None else (k, *hidden, n_tasks))
     return columns, widths
+
+
+def _useful(table: NDArray[np.floating]) -> NDArray[np.integer]:
+    "Descriptors that vary and are not zero in ten rows or more."
+    useful = np.flatnonzero(((table != 0).sum(0) >= 10) & (np.ptp(table, axis=0) > 0))
+    if not len(useful): raise ValueError(f"no descriptor is non-zero in ten of the {len(table)} training rows")
+    return useful
+
+
+def _about(data: Sequence[Dataset], schedule: Schedule, groups: Callable[[pd.Series], ArrayLike] | None, random_state: int) -> dict[str, Any]:
+    "What all cards of a run say."
+    return {"data": {d.name: {"nature": d.nature, "citation": d.citation, "licence": d.licence} for d in data},
+            "schedule": asdict(schedule), "random_state": random_state,
+            "split": "materials" if groups is None else getattr(groups, "__name__", "groups"),
+            "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__}}
+
+# %% ../nbs/50_pretrain.ipynb #26d98735
+def pretrain(
+    data: Sequence[Dataset], # One data set per output of the network
+    featurizer: TransformerMixin, # Turns raw inputs into descriptors
+    *,
+    n_models: int = 1, # How many networks, > 0
+    hidden: Sequence[int] | None = None, # Widths of the hidden layers; a random pyramid for each network if `None`
+    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a network; all if `None`
+    exclude: Iterable[str] = (), # Keys of materials that no source may see
+    groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
+    transform: Literal["task", "auto"] = "task", # Learn the logarithm where the task says so, or where validation rows do
+    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0
+    schedule: Schedule = Schedule(), # How to train
+    random_state: int = 0, # Seed of everything
+    n_jobs: int = 1, # Worker processes; -1 for all cores
+    stack: int = 1, # Networks trained as one program, see `train_many`
+    device: str = "cpu", # Where to train, "cpu" or "cuda"
+    checkpoint: str | Path | None = None, # Folder that keeps finished networks, so that a killed run can go on
+    progress: bool = True, # Show a bar
+) -> list[SourceModel]: # The sources, each with its card
+    "Train source models on one or several properties at once."
+    inputs, Y = join(data, exclude)
+    table = featurizer.fit_transform(inputs)
+    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))
+    useful = _useful(table[parts["train"]])
+    x_scaling = _scaling(table[parts["train"]][:, useful])
+    Z = np.clip((table[:, useful] - x_scaling[0]) / x_scaling[1], -5, 5).astype(np.float32)
+    tasks = [d.task for d in data] if transform == "task" else _choose_scale([d.task for d in data], Y, Z, parts)
+    labels = _learnt(Y, tasks)
+    y_scaling = _scaling(labels[parts["train"]])
+    columns, widths = _draw(len(useful), len(data), n_models, hidden, n_columns, random_state)
+    nets = train_many(widths, Z, ((labels - y_scaling[0]) / y_scaling[1]).astype(np.float32), parts["train"], parts["valid"], schedule, columns=columns,
+                      random_state=random_state, n_jobs=n_jobs, stack=stack, device=device, checkpoint=checkpoint, progress=progress)
+    shared = {"tasks": tasks, "y_scaling": y_scaling, "seen": hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])}
+    sources = [SourceModel(net, featurizer, columns=useful[c], x_scaling=x_scaling[:, c], **shared) for (net, _), c in zip(nets, columns)]
+    trees = _forest(forest, Z, Y, tasks, parts, random_state, n_jobs) if forest else None
+    about = _about(data, schedule, groups, random_state)
+    for i, s in enumerate(sources): s.card.update(about, model=i, metrics=_metrics(s.predict(table), Y, parts, trees))
+    return sources

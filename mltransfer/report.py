@@ -22,13 +22,14 @@ __all__ = ['protocol_table', 'ratio_table', 'Report']
 # %% ../nbs/81_report.ipynb #3fc39320
 def protocol_table(
     results: dict[str, list[Evaluation]], # Evaluations by protocol
-) -> pd.DataFrame: # One row per method, three columns per protocol
+) -> pd.DataFrame: # One row per method, four columns per protocol
     "Put the errors of several protocols side by side."
     parts, order = {}, {}
     for name, evaluations in results.items():
         found = pd.concat([e.summary() for e in evaluations])
         order |= dict.fromkeys(found.index)
-        parts |= {(name, "MAE"): found["mae"], (name, "±"): found["mae_spread"], (name, "R2"): found["r2"]}
+        shown = {"MAE": "mae", "±": "mae_spread", "R2": "r2", "seconds": "seconds"}
+        parts |= {(name, title): found[column] for title, column in shown.items()}
     return pd.DataFrame(parts).reindex(list(order))
 
 # %% ../nbs/81_report.ipynb #cf417bbb

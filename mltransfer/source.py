@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,15 +19,16 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from sklearn.base import TransformerMixin
+from sklearn.base import RegressorMixin, TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 from .core import Featurizer, Task
-from .networks import MLP, build
+from .networks import MLP
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'Layer', 'featurizer_parts', 'build_featurizer', 'hash_keys', 'SourceModel', 'save_source',
-           'load_source']
+__all__ = ['FEATURIZERS', 'Layer', 'ESTIMATORS', 'featurizer_parts', 'build_featurizer', 'hash_keys', 'SourceModel', 'card_html',
+           'EstimatorSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'load_source',
+           'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #387b150e
 FEATURIZERS = {name: module for module, names in {
@@ -88,6 +90,7 @@ class SourceModel:
             raise ValueError(f"the network maps {net.widths[0]} descriptors to {net.widths[-1]} properties, "
                              f"but got {len(columns)} columns and {len(tasks)} tasks")
         self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
+        self.architecture = f"{net.activation} {'-'.join(map(str, net.widths))}"
         self.columns, self.seen, self.card = np.asarray(columns), seen, card or {}
         self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), np.asarray(y_scaling, np.float32)
 
@@ -105,11 +108,13 @@ class SourceModel:
         Z = (self.describe(X)[:, self.columns] - self.x_scaling[0]) / self.x_scaling[1]
         return torch.from_numpy(np.clip(Z, -5, 5))
 
+    def _in_units(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
+        Y, log = Y.astype(np.float64) * self.y_scaling[1] + self.y_scaling[0], [t.log for t in self.tasks]
+        return np.where(log, 10.0 ** np.where(log, Y, 0), Y)
+
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
-        with torch.no_grad(): Y = self.net(self._inputs(X)).numpy().astype(np.float64)
-        Y = Y * self.y_scaling[1] + self.y_scaling[0]
-        return np.where([t.log for t in self.tasks], 10.0 ** np.where([t.log for t in self.tasks], Y, 0), Y)
+        with torch.no_grad(): return self._in_units(self.net(self._inputs(X)).numpy())
 
     def hidden(
         self,
@@ -123,8 +128,122 @@ class SourceModel:
         if not -n <= layer < n: raise ValueError(f"the network has {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
         with torch.no_grad(): return self.net.hidden(self._inputs(X))[layer][activation == "post"].numpy()
 
+    def _repr_html_(self) -> str: return card_html(self)
     def __repr__(self) -> str:
-        return f"SourceModel({', '.join(t.property for t in self.tasks)}; {'-'.join(map(str, self.net.widths))})"
+        return f"SourceModel({', '.join(t.property for t in self.tasks)}; {self.architecture})"
+
+# %% ../nbs/30_source.ipynb #cd3d6fa9
+def _table(rows: Iterable[Sequence[Any]]) -> str:
+    show = lambda v: f"{v:.4g}" if isinstance(v, float) else str(v)
+    cells = ("".join(f"<td style='text-align: left'>{escape(show(v))}</td>" for v in row) for row in rows)
+    return "<table>" + "".join(f"<tr>{c}</tr>" for c in cells) + "</table>"
+
+
+def card_html(
+    source: SourceModel, # Whose card
+) -> str: # For a notebook
+    "Render a model card: data, split and errors, how it was made, limits."
+    card, kinds = source.card, sorted({t.kind for t in source.tasks})
+    data = [(name, *(d.get(k, "") for k in ("nature", "citation", "licence"))) for name, d in card.get("data", {}).items()]
+    errors = [(name, *(m.get("rows", {}).get(k, "") for k in ("train", "valid", "test")),
+               *(m.get(k, "") for k in ("valid_mae", "test_mae", "test_mae_of_median"))) for name, m in card.get("metrics", {}).items()]
+    made = [("descriptors", " + ".join(p["name"] for p in featurizer_parts(source.featurizer)) + f", {len(source.columns)} columns"),
+            ("model", source.architecture)]
+    made += [(k, v) for k, v in card.items() if k not in ("data", "metrics", "limits")]
+    limits = card.get("limits") or (f"Trained on {len(source.seen):,} materials of kind {', '.join(kinds)}; descriptors farther than five "
+                                    "standard deviations from these are clipped, and predictions there are guesses.")
+    parts = [f"<b>{escape(', '.join(t.label for t in source.tasks))}</b>"]
+    if data: parts.append(_table([("data", "values", "citation", "licence"), *data]))
+    if errors: parts.append(_table([("MAE", "train rows", "valid rows", "test rows", "valid", "test", "median, test"), *errors]))
+    return "".join([*parts, _table(made), f"<p>{escape(str(limits))}</p>"])
+
+# %% ../nbs/30_source.ipynb #66f9748c
+ESTIMATORS = {"RandomForestRegressor": "sklearn.ensemble", "ExtraTreesRegressor": "sklearn.ensemble",
+              "ElasticNet": "sklearn.linear_model", "Ridge": "sklearn.linear_model"}
+
+def _read_estimator(data: bytes, name: str, n_in: int) -> RegressorMixin:
+    "The estimator in `data`, if it is of the named class, reads `n_in` columns and its trees are sound."
+    if name not in ESTIMATORS: raise ValueError(f"unknown estimator {name!r}; known are {sorted(ESTIMATORS)}")
+    import skops.io
+    model = skops.io.loads(data, trusted=["sklearn.tree._tree.Tree"])
+    if type(model) is not getattr(importlib.import_module(ESTIMATORS[name]), name): raise ValueError(f"{type(model).__name__} is not {name}")
+    for tree in [e.tree_ for e in getattr(model, "estimators_", [])]:
+        inner, here = tree.children_left != -1, np.arange(tree.node_count)
+        children = np.stack([tree.children_left, tree.children_right])[:, inner]
+        sound = (children > here[inner]).all() and (children < tree.node_count).all() and (0 <= tree.feature[inner]).all()
+        if not sound or (tree.feature[inner] >= n_in).any(): raise ValueError("a tree points outside of itself")
+    if model.n_features_in_ != n_in: raise ValueError(f"the estimator reads {model.n_features_in_} columns, not {n_in}")
+    return model
+
+
+def _write_estimator(model: RegressorMixin) -> bytes:
+    if type(model).__name__ not in ESTIMATORS: raise ValueError(f"{type(model).__name__} cannot be saved; known estimators are {sorted(ESTIMATORS)}")
+    import skops.io
+    return skops.io.dumps(model)
+
+# %% ../nbs/30_source.ipynb #bb10d930
+class EstimatorSource(SourceModel):
+    "A fitted scikit-learn regressor that takes raw inputs, with its card; it predicts and has no hidden layer."
+
+    def __init__(
+        self,
+        estimator: RegressorMixin | bytes, # Fitted on the columns below, or what skops made of one; one of `ESTIMATORS`
+        featurizer: TransformerMixin, # Turns raw inputs into descriptors
+        tasks: Sequence[Task], # One per output
+        *,
+        columns: NDArray[np.integer], # Descriptors that the estimator sees, shape (n_in,)
+        y_scaling: NDArray[np.floating], # Centre and scale of the labels that it was fitted to, shape (2, n_tasks)
+        seen: NDArray[np.uint64], # Hashed keys of all rows used in training
+        card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
+        name: str | None = None, # Class of `estimator` if it comes as bytes
+    ):
+        self.data = estimator if isinstance(estimator, bytes) else _write_estimator(estimator)
+        self.architecture = name or type(estimator).__name__
+        self.estimator = _read_estimator(self.data, self.architecture, len(columns))
+        self.featurizer, self.tasks, self.card = featurizer, tuple(tasks), card or {}
+        self.columns, self.seen, self.y_scaling = np.asarray(columns), seen, np.asarray(y_scaling, np.float32)
+
+    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
+        "Predict every task in its unit, shape (n_samples, n_tasks)."
+        return self._in_units(self.estimator.predict(self.describe(X)[:, self.columns]).reshape(-1, len(self.tasks)))
+
+    def hidden(self, X: Iterable[Any], layer: Layer = "output", activation: Literal["pre", "post"] = "post") -> NDArray[np.float32]:
+        "Return the predictions; there is no other layer."
+        if layer != "output": raise ValueError(f"{self.architecture} has no hidden layers; read layer=\"output\"")
+        return self.predict(X).astype(np.float32)
+
+# %% ../nbs/30_source.ipynb #e71109f1
+def take_apart(
+    source: SourceModel, # Any source
+) -> tuple[dict[str, Any], dict[str, NDArray]]: # Head as JSON holds it, and tensors by name
+    "Turn a source into what is written."
+    head: dict[str, Any] = {"tasks": [asdict(t) for t in source.tasks]}
+    tensors = {"columns": source.columns.astype(np.int64), "y_scaling": source.y_scaling, "seen": source.seen}
+    if isinstance(source, EstimatorSource):
+        head |= {"estimator": source.architecture, "bytes": len(source.data), "inputs": len(source.columns)}
+        tensors["estimator"] = np.frombuffer(source.data, np.uint8)
+    else:
+        head |= {"widths": source.net.widths, "activation": source.net.activation}
+        tensors |= {k: np.ascontiguousarray(v.numpy(force=True)) for k, v in source.net.state_dict().items()} | {"x_scaling": source.x_scaling}
+    head |= {"featurizer": featurizer_parts(source.featurizer), "card": source.card}
+    return json.loads(json.dumps(head, default=float)), tensors
+
+
+def content_id(
+    head: dict[str, Any], # From `take_apart`
+    tensors: dict[str, NDArray], # From `take_apart`
+) -> str: # 16 hexadecimal digits
+    "Name a head and its tensors by the first 64 bits of their SHA-256."
+    digest = hashlib.sha256(json.dumps(head).encode())
+    for k in sorted(tensors): digest.update(f"{k} {tensors[k].dtype} {tensors[k].shape}".encode() + tensors[k].tobytes())
+    return digest.hexdigest()[:16]
+
+
+def model_id(
+    source: SourceModel, # Any source
+) -> str: # 16 hexadecimal digits
+    "Name a source by its content."
+    return content_id(*take_apart(source))
 
 # %% ../nbs/30_source.ipynb #c1db7015
 def save_source(
@@ -132,31 +251,114 @@ def save_source(
     path: str | Path, # File name, by habit ending in `.safetensors`
 ) -> Path: # The same path
     "Save a source model as safetensors with its card in the header."
-    head = {"format": 1, "tasks": [asdict(t) for t in source.tasks], "widths": source.net.widths,
-            "activation": source.net.activation, "featurizer": featurizer_parts(source.featurizer), "card": source.card}
-    tensors = {k: np.ascontiguousarray(v.numpy()) for k, v in source.net.state_dict().items()}
-    tensors |= {"columns": source.columns.astype(np.int64), "x_scaling": source.x_scaling, "y_scaling": source.y_scaling}
-    tensors["seen"] = source.seen
+    head, tensors = take_apart(source)
     path = Path(path)
     part = path.with_name(path.name + f".{os.getpid()}.part")
-    save_file(tensors, part, {"mltransfer": json.dumps(head, default=float)})
+    save_file(tensors, part, {"mltransfer": json.dumps({"format": 1, **head})})
     os.replace(part, path)
     return path
 
 # %% ../nbs/30_source.ipynb #f7d4f6be
+def put_together(
+    head: dict[str, Any], # From `take_apart`
+    tensors: dict[str, NDArray], # From `take_apart`
+) -> SourceModel: # The source
+    "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
+    shared = {"columns": tensors["columns"], "y_scaling": tensors["y_scaling"], "seen": tensors["seen"], "card": head["card"]}
+    featurizer, tasks = build_featurizer(head["featurizer"]), [Task(**t) for t in head["tasks"]]
+    if "estimator" in head: return EstimatorSource(tensors["estimator"].tobytes(), featurizer, tasks, name=head["estimator"], **shared)
+    with torch.device("meta"): net = MLP(head["widths"], head["activation"]) # no weights are drawn: the caller's random numbers stay
+    net.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items() if k.startswith("layers.")}, assign=True)
+    return SourceModel(net, featurizer, tasks, x_scaling=tensors["x_scaling"], **shared)
+
+
 def load_source(
     path: str | Path, # A file written by `save_source`
 ) -> SourceModel: # The source model
     "Load a source model; whatever does not fit together is refused with a `ValueError`."
     try:
         with safe_open(path, "np") as file:
-            meta = file.metadata() or {}
-            tensors = {k: file.get_tensor(k) for k in file.keys()}
-        head = json.loads(meta["mltransfer"])
-        net = MLP(head["widths"], head["activation"])
-        net.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items() if k.startswith("layers.")})
-        tasks, featurizer = [Task(**t) for t in head["tasks"]], build_featurizer(head["featurizer"])
-        scaling = {k: tensors[k] for k in ("columns", "x_scaling", "y_scaling", "seen")}
+            head = json.loads((file.metadata() or {})["mltransfer"])
+            return put_together(head, {k: file.get_tensor(k) for k in file.keys()})
     except FileNotFoundError: raise
     except Exception as error: raise ValueError(f"{path} is not a source model: {error}") from error
-    return SourceModel(net, featurizer, tasks, **scaling, card=head["card"])
+
+# %% ../nbs/30_source.ipynb #b2080c43
+def stack_key(
+    source: SourceModel, # Any source
+) -> str: # Equal for sources whose tensors can be stacked
+    "Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth."
+    kind = source.architecture if isinstance(source, EstimatorSource) else [source.net.activation, len(source.net.widths)]
+    return json.dumps([featurizer_parts(source.featurizer), kind])
+
+
+def stack(
+    arrays: Sequence[NDArray], # Of one rank and type
+) -> NDArray: # Shape (n_arrays, largest of each axis)
+    "Stack arrays of different shapes, padded with zeros to the largest."
+    out = np.zeros((len(arrays), *np.max([a.shape for a in arrays], axis=0)), arrays[0].dtype)
+    for i, a in enumerate(arrays): out[(i, *map(slice, a.shape))] = a
+    return out
+
+# %% ../nbs/30_source.ipynb #785e526e
+class SourceBatch:
+    "Sources of any shape, run together; results come in the order of the sources."
+
+    def __init__(
+        self,
+        sources: Iterable[SourceModel], # In any mixture
+    ):
+        self.sources = list(sources)
+
+    def __len__(self) -> int: return len(self.sources)
+
+    def hidden(
+        self,
+        X: Iterable[Any], # Raw inputs, or the table of descriptors if all sources share a featurizer
+        layer: Layer = -1, # Hidden layer, 0 for the first, -1 for the last; or "output"
+        activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
+    ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
+        "Read one layer of every source; equal to each source's own `hidden` to float rounding."
+        groups: dict[str, list[int]] = {}
+        tables: dict[str, NDArray[np.float32]] = {}
+        for i, s in enumerate(self.sources): groups.setdefault(stack_key(s), []).append(i)
+        out: list[Any] = [None] * len(self)
+        for members in groups.values():
+            first = self.sources[members[0]]
+            name = json.dumps(featurizer_parts(first.featurizer))
+            if name not in tables: tables[name] = first.describe(X)
+            if isinstance(first, EstimatorSource):
+                for i in members: out[i] = self.sources[i].hidden(tables[name], layer)
+                continue
+            members = sorted(members, key=lambda i: self.sources[i].net.widths)
+            width = max(max(self.sources[i].net.widths) for i in members)
+            step = max(1, 2**26 // max(1, len(tables[name]) * width))
+            for k in range(0, len(members), step):
+                chunk = members[k : k + step]
+                for i, values in zip(chunk, _run([self.sources[i] for i in chunk], tables[name], layer, activation)): out[i] = values
+        return out
+
+# %% ../nbs/30_source.ipynb #a2e2e213
+def _run(
+    sources: Sequence[SourceModel], table: NDArray[np.float32], layer: Layer, activation: str,
+) -> list[NDArray[np.float32]]:
+    "One layer of networks of one depth, by batched products."
+    n = len(sources[0].net.widths) - 2
+    if layer != "output" and not -n <= layer < n: raise ValueError(f"the networks have {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
+    last = n if layer == "output" else layer % n
+    state = [s.net.state_dict() for s in sources]
+    shared = len({(s.columns.tobytes(), s.x_scaling.tobytes()) for s in sources}) == 1
+    made: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        for k in range(last + 1):
+            weights, biases = [p[f"layers.{k}.weight"] for p in state], [p[f"layers.{k}.bias"] for p in state]
+            b = torch.from_numpy(stack([v.numpy() for v in biases]))[:, None]
+            if k == 0 and shared:
+                all_at_once = (sources[0]._inputs(table) @ torch.cat(weights).T).split([len(v) for v in biases], dim=1)
+                x = torch.nn.utils.rnn.pad_sequence([v.T for v in all_at_once], batch_first=True).transpose(1, 2) + b
+            else:
+                x = torch.from_numpy(stack([s._inputs(table).numpy() for s in sources])) if k == 0 else x
+                x = torch.baddbmm(b, x, torch.from_numpy(stack([w.numpy() for w in weights])).transpose(1, 2))
+            if k < n and not (k == last and activation == "pre"): x = getattr(torch.nn.functional, sources[0].net.activation)(x)
+        out = [v[:, : s.net.widths[last + 1]].numpy() for v, s in zip(x, sources)]
+    return [s._in_units(v).astype(np.float32) for s, v in zip(sources, out)] if layer == "output" else [v.copy() for v in out]

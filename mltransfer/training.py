@@ -4,14 +4,21 @@
 
 # %% ../nbs/24_training.ipynb #07884591
 from __future__ import annotations
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors, save as save_tensors
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -19,7 +26,7 @@ from .core import seeds
 from .networks import MLP, build
 
 # %% auto #0
-__all__ = ['Schedule', 'masked_loss', 'train', 'train_many']
+__all__ = ['Trained', 'Schedule', 'masked_loss', 'train', 'train_stack', 'train_many']
 
 # %% ../nbs/24_training.ipynb #c4b65a87
 @dataclass(frozen=True)
@@ -36,17 +43,22 @@ class Schedule:
 _LOSSES = {"mae": nn.functional.l1_loss, "mse": nn.functional.mse_loss, "huber": nn.functional.smooth_l1_loss}
 
 def masked_loss(
-    prediction: Tensor, # Shape (n_samples, n_tasks)
-    label: Tensor, # Shape (n_samples, n_tasks), NaN where unknown
+    prediction: Tensor, # Shape (..., n_samples, n_tasks)
+    label: Tensor, # Shape (..., n_samples, n_tasks), NaN where unknown
     loss: Literal["mae", "mse", "huber"] = "huber", # Error of one label
-) -> Tensor: # A number
+) -> Tensor: # One number for each network, shape (...)
     "Average the loss over known labels, then over the properties that have any."
     known = ~torch.isnan(label)
     each = _LOSSES[loss](prediction, torch.where(known, label, prediction), reduction="none")
-    count = known.sum(0)
-    return (each.sum(0) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
+    count = known.sum(-2)
+    return (each.sum(-2) / count.clamp(min=1)).sum(-1) / (count > 0).sum(-1).clamp(min=1)
 
 # %% ../nbs/24_training.ipynb #be10531c
+def _check_rows(rows: NDArray[np.integer], valid: NDArray[np.integer]) -> None:
+    if shared := set(rows.tolist()) & set(valid.tolist()): raise ValueError(f"{len(shared)} rows are in training and validation")
+    if not len(rows) or not len(valid): raise ValueError(f"got {len(rows)} training and {len(valid)} validation rows; both need at least one")
+
+
 def train(
     net: MLP, # Network to train, changed in place
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_in)
@@ -58,8 +70,7 @@ def train(
     random_state: int = 0, # Seed of the order of rows and of dropout
 ) -> list[float]: # Validation loss after each epoch
     "Train a network and keep the weights that were best on the validation rows."
-    if shared := set(rows.tolist()) & set(valid.tolist()): raise ValueError(f"{len(shared)} rows are in training and validation")
-    if not len(rows) or not len(valid): raise ValueError(f"got {len(rows)} training and {len(valid)} validation rows; both need at least one")
+    _check_rows(rows, valid)
     x, y, xv, yv = (torch.as_tensor(a) for a in (X[rows], Y[rows], X[valid], Y[valid]))
     n_steps = max(1, len(rows) // schedule.batch_size)
     optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True)
@@ -81,6 +92,132 @@ def train(
     return history
 
 # %% ../nbs/24_training.ipynb #82ebf9f7
+def _stack(nets: Sequence[MLP], device: torch.device) -> list[Tensor]:
+    "Weights (network, in, out) and biases (network, 1, out) of all layers in turn, padded with zeros."
+    out = []
+    for layers in zip(*(net.layers for net in nets), strict=True):
+        n_in, n_out = (max(getattr(a, side) for a in layers) for side in ("in_features", "out_features"))
+        weight, bias = torch.zeros(len(nets), n_in, n_out), torch.zeros(len(nets), 1, n_out)
+        for k, a in enumerate(layers):
+            weight[k, :a.in_features, :a.out_features], bias[k, 0, :a.out_features] = a.weight.detach().T, a.bias.detach()
+        out += [weight.to(device).requires_grad_(), bias.to(device).requires_grad_()]
+    return out
+
+
+def _check_stack(nets: Sequence[MLP]) -> None:
+    if len(depths := {len(net.layers) for net in nets}) > 1: raise ValueError(f"a stack holds networks of one depth, got {sorted(depths)} layers")
+    if any(net.activation != "relu" or net.dropout for net in nets): raise ValueError("a stack holds networks with ReLU and without dropout; `train` takes others")
+
+
+def _unstack(params: Sequence[Tensor], nets: Sequence[MLP]) -> None:
+    for weight, bias, *layers in zip(params[::2], params[1::2], *(net.layers for net in nets), strict=True):
+        for k, a in enumerate(layers):
+            a.load_state_dict({"weight": weight[k, :a.in_features, :a.out_features].T, "bias": bias[k, 0, :a.out_features]})
+
+
+def _forward(params: Sequence[Tensor], x: Tensor) -> Tensor:
+    "Predict with all networks; inputs (n_samples, n_in) that all share are multiplied once."
+    for weight, bias in zip(params[::2], params[1::2]):
+        if weight is not params[0]: x = x.relu()
+        x = torch.baddbmm(bias, x, weight) if x.ndim == 3 else torch.matmul(x, weight) + bias
+    return x
+
+# %% ../nbs/24_training.ipynb #e9aa3a81
+def _orders(seeds: Sequence[int], n: int, n_steps: int) -> Iterator[Tensor]:
+    "For each epoch the rows of each step, shape (n_steps, n_networks, size); short batches end with row `n`, the empty one."
+    generators, size = [torch.Generator().manual_seed(s) for s in seeds], -(-n // n_steps)
+    while True:
+        order = torch.stack([torch.randperm(n, generator=g) for g in generators])
+        yield torch.stack([nn.functional.pad(b, (0, size - b.shape[1]), value=n) for b in order.tensor_split(n_steps, dim=1)])
+
+
+def _pad_columns(columns: Sequence[NDArray[np.integer]] | None, n: int) -> Tensor | None:
+    "Columns of each network, filled up with column `n`, the empty one; `None` if every network sees all."
+    if columns is None or all(np.array_equal(c, np.arange(n)) for c in columns): return None
+    width = max(map(len, columns))
+    return torch.stack([nn.functional.pad(torch.as_tensor(c), (0, width - len(c)), value=n) for c in columns])
+
+
+def _see(x: Tensor, rows: Tensor, columns: Tensor | None) -> Tensor:
+    "What the networks see of `rows`, shape (n_samples,) for all or (n_networks, n_samples) for each."
+    return x[rows] if columns is None else x[rows.unsqueeze(-1), columns.unsqueeze(-2)]
+
+# %% ../nbs/24_training.ipynb #05a489cd
+def _captured(compute: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    "On a GPU, record `compute` as one CUDA graph; elsewhere return it as it is."
+    if device.type != "cuda": return compute
+    aside = torch.cuda.Stream(device)
+    aside.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(aside):
+        for _ in range(3): compute()
+    torch.cuda.current_stream(device).wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph): compute()
+    return graph.replay
+
+
+class _Best:
+    "The best weights of each network so far, and which networks still learn."
+
+    def __init__(self, params: Sequence[Tensor], patience: int):
+        self.params, self.patience = params, patience
+        self.weights = [p.detach().clone() for p in params]
+        n, device = len(params[0]), params[0].device
+        self.error = torch.full((n,), torch.inf, device=device)
+        self.since = torch.zeros(n, dtype=torch.long, device=device)
+        self.learning = torch.ones(n, dtype=torch.bool, device=device)
+
+    def update(self, epoch: int, error: Tensor) -> bool:
+        "Take in the errors of an epoch; tell whether any network still learns."
+        better = self.learning & (error <= self.error)
+        self.since = torch.where(better & (error < self.error), epoch, self.since)
+        self.error = torch.where(better, error, self.error)
+        for best, p in zip(self.weights, self.params): best.copy_(torch.where(better[:, None, None], p, best))
+        self.learning &= epoch - self.since < self.patience
+        return bool(self.learning.any())
+
+# %% ../nbs/24_training.ipynb #b2cd0bcc
+def train_stack(
+    nets: Sequence[MLP], # Networks of one depth, ReLU and no dropout, changed in place
+    X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_features)
+    Y: NDArray[np.float32], # Standardised labels, shape (n_samples, n_tasks), NaN where unknown
+    rows: NDArray[np.integer], # Rows to learn from
+    valid: NDArray[np.integer], # Rows that decide when to stop; no row is in both
+    schedule: Schedule = Schedule(), # How to train
+    *,
+    columns: Sequence[NDArray[np.integer]] | None = None, # Columns of `X` that each network sees; all if `None`
+    random_states: Sequence[int], # Seed of the order of rows, one for each network
+    device: str = "cpu", # Where to train, "cpu" or "cuda"
+) -> list[float]: # Best validation loss of each network
+    "Train several networks as one program; each keeps the weights that were best on the validation rows."
+    _check_rows(rows, valid); _check_stack(nets)
+    on, n_steps = torch.device(device), max(1, len(rows) // schedule.batch_size)
+    seen = _pad_columns(columns, X.shape[1])
+    if seen is not None: seen, X = seen.to(on), np.pad(X, ((0, 0), (0, 1)))
+    x, y, xv, yv = (torch.as_tensor(a, device=on) for a in (X[rows], Y[rows], X[valid], Y[valid]))
+    x, y = (nn.functional.pad(t, (0, 0, 0, 1), value=v) for t, v in ((x, 0), (y, torch.nan)))
+    params = _stack(nets, on)
+    optimizer = torch.optim.AdamW(params, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
+    best = _Best(params, schedule.patience)
+    here = torch.zeros(len(nets), -(-len(rows) // n_steps), dtype=torch.long, device=on)
+
+    def gradients() -> None:
+        loss = masked_loss(_forward(params, _see(x, here, seen)), y[here], schedule.loss).sum()
+        for p, g in zip(params, torch.autograd.grad(loss, params)): p.grad = g
+
+    gradients = _captured(gradients, on)
+    for epoch, order in zip(range(schedule.epochs), _orders(random_states, len(rows), n_steps)):
+        for batch in order.to(on): here.copy_(batch); gradients(); optimizer.step(); cycle.step()
+        with torch.no_grad():
+            predicted = [_forward(params, _see(xv, r, seen)) for r in torch.arange(len(yv), device=on).split(4096)]
+            if not best.update(epoch, masked_loss(torch.cat(predicted, dim=1), yv, schedule.loss)): break
+    _unstack(best.weights, nets)
+    return best.error.tolist()
+
+# %% ../nbs/24_training.ipynb #c0e31460
+Trained = list[tuple[dict[str, Tensor], float]] # Weights and best validation loss of each network
+
 def _train_one(
     widths: Sequence[int], columns: NDArray[np.integer], X: NDArray[np.float32], Y: NDArray[np.float32],
     rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seed: int,
@@ -93,7 +230,69 @@ def _train_one(
     finally: torch.set_num_threads(threads)
     return net.state_dict(), min(history)
 
-# %% ../nbs/24_training.ipynb #c882876e
+def _train_several(
+    widths: Sequence[Sequence[int]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
+    rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seeds: Sequence[int], device: str,
+) -> Trained:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        nets = [build(w, random_state=s) for w, s in zip(widths, seeds)]
+        errors = train_stack(nets, X, Y, rows, valid, schedule, columns=columns, random_states=seeds, device=device)
+    finally: torch.set_num_threads(threads)
+    return [(net.state_dict(), error) for net, error in zip(nets, errors)]
+
+
+def _jobs(widths: Sequence[Sequence[int]], stack: int) -> list[list[int]]:
+    "Positions that are trained together: networks of one depth, alike in width, at most `stack` of them."
+    if stack == 1: return [[i] for i in range(len(widths))]
+    by_depth: dict[int, list[int]] = {}
+    for i in sorted(range(len(widths)), key=lambda i: tuple(widths[i][1:])): by_depth.setdefault(len(widths[i]), []).append(i)
+    return [same[i:i + stack] for same in by_depth.values() for i in range(0, len(same), stack)]
+
+# %% ../nbs/24_training.ipynb #50a46f94
+def _write_job(file: Path, trained: Trained) -> None:
+    tensors = {f"{i}.{name}": value for i, (state, _) in enumerate(trained) for name, value in state.items()}
+    tensors["errors"] = torch.tensor([error for _, error in trained], dtype=torch.float64)
+    part = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")
+    with open(part, "wb") as f:
+        f.write(save_tensors(tensors))
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(part, file)
+
+
+def _read_job(file: Path) -> Trained | None:
+    "What a finished job has left; `None` if it is not there or damaged, so that it is trained again."
+    try: tensors = load_tensors(file.read_bytes())
+    except (FileNotFoundError, SafetensorError): return None
+    states = [{} for _ in tensors["errors"]]
+    for name, value in tensors.items():
+        i, _, key = name.partition(".")
+        if key: states[int(i)][key] = value
+    return list(zip(states, tensors["errors"].tolist()))
+
+
+def _digest(*parts: object) -> str:
+    "Digest of arrays and of anything that JSON can hold."
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray): digest.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+        else: digest.update(json.dumps(part).encode())
+    return digest.hexdigest()
+
+
+def _train_job(
+    file: Path | None, widths: Sequence[Sequence[int]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
+    rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seeds: Sequence[int], device: str,
+) -> Trained:
+    if file and (kept := _read_job(file)): return kept
+    if len(widths) == 1 and device == "cpu": trained = [_train_one(widths[0], columns[0], X, Y, rows, valid, schedule, seeds[0])]
+    else: trained = _train_several(widths, columns, X, Y, rows, valid, schedule, seeds, device)
+    if file: _write_job(file, trained)
+    return trained
+
+# %% ../nbs/24_training.ipynb #c33d6248
 def train_many(
     widths: Sequence[Sequence[int]], # Inputs, hidden layers, outputs of each network
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_features)
@@ -105,18 +304,26 @@ def train_many(
     columns: Sequence[NDArray[np.integer]] | None = None, # Columns of `X` that each network sees; all if `None`
     random_state: int = 0, # Seed of everything
     n_jobs: int = 1, # Worker processes; -1 for all cores
+    stack: int = 1, # Networks trained as one program, > 0: 4 suit a processor core, hundreds a GPU
+    device: str = "cpu", # Where to train, "cpu" or "cuda"
+    checkpoint: str | Path | None = None, # Folder that keeps finished networks, so that a killed run can go on
     progress: bool = True, # Show a bar
 ) -> list[tuple[MLP, float]]: # Trained networks in the order of `widths`, each with its best validation loss
     "Train one network per entry of `widths`."
     columns = [np.arange(X.shape[1])] * len(widths) if columns is None else columns
-    jobs = (delayed(_train_one)(w, c, X, Y, rows, valid, schedule, seed)
-            for w, c, seed in zip(widths, columns, seeds(random_state, len(widths)), strict=True))
-    done = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    out = []
+    if len(columns) != len(widths): raise ValueError(f"got {len(widths)} shapes of networks, but {len(columns)} choices of columns")
+    if checkpoint: Path(checkpoint).mkdir(parents=True, exist_ok=True)
+    data = _digest(X, Y, rows, valid, asdict(schedule), device) if checkpoint else ""
+    spread, jobs, todo = seeds(random_state, len(widths)), _jobs(widths, stack), []
+    for job in jobs:
+        w, c, s = ([each[i] for i in job] for each in (widths, columns, spread))
+        name = _digest(data, [list(map(int, shape)) for shape in w], *map(np.asarray, c), s) if checkpoint else ""
+        todo.append(delayed(_train_job)(Path(checkpoint, f"{name}.safetensors") if checkpoint else None, w, c, X, Y, rows, valid, schedule, s, device))
+    out = {}
     with tqdm(total=len(widths), desc="source networks", unit="net", disable=not progress) as bar:
-        for w, (state, error) in zip(widths, done):
-            net = MLP(w)
-            net.load_state_dict(state)
-            out.append((net.eval(), error))
-            bar.update(); bar.set_postfix(best=f"{min(e for _, e in out):.3f}")
-    return out
+        for job, trained in zip(jobs, Parallel(n_jobs=n_jobs, return_as="generator")(todo)):
+            for i, (state, error) in zip(job, trained):
+                out[i] = MLP(widths[i]).eval(), error
+                out[i][0].load_state_dict(state)
+            bar.update(len(job)); bar.set_postfix(best=f"{min(e for _, e in out.values()):.3f}")
+    return [out[i] for i in range(len(widths))]

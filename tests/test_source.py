@@ -1,0 +1,64 @@
+"Source models: what is saved comes back, and nothing else gets in."
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from mltransfer.core import Task
+from mltransfer.molecule import Constitution
+from mltransfer.networks import build
+from mltransfer.source import SourceModel, hash_keys, load_source, save_source
+
+smiles = ["CCO", "c1ccccc1", "*CC*"]
+
+
+@pytest.fixture
+def source():
+    n = len(Constitution().get_feature_names_out())
+    return SourceModel(build([n, 12, 6, 1], random_state=1), Constitution(), [Task("density", "g/cm3", "molecule", log=True)], columns=np.arange(n),
+                       x_scaling=np.stack([np.zeros(n), np.full(n, 50.0)]), y_scaling=np.array([[0.0], [0.1]]), seen=hash_keys(["CCO"]), card={"data": {"x": {}}})
+
+
+def test_round_trip(source, tmp_path):
+    back = load_source(save_source(source, tmp_path / "a.safetensors"))
+    for layer in (0, 1, -1, "output"): assert np.array_equal(back.hidden(smiles, layer), source.hidden(smiles, layer))
+    assert back.tasks == source.tasks and back.card == source.card and np.array_equal(back.seen, source.seen)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"], "no half-written file stays"
+
+
+def test_log_task_predicts_positive_numbers(source): assert (source.predict(smiles) > 0).all()
+
+
+def test_prediction_does_not_depend_on_row_order(source):
+    assert np.allclose(source.predict(smiles)[::-1], source.predict(smiles[::-1]), rtol=1e-6)
+
+
+def test_a_strange_material_stays_finite(source): assert np.isfinite(source.hidden(["[U]", "FC(F)(F)F"])).all()
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"featurizer": [{"name": "__import__", "params": {}}]}, "unknown descriptor"),
+    ({"featurizer": [{"name": "Constitution", "params": {"evil": 1}}]}, "not a source model"),
+    ({"widths": [1, 2]}, "not a source model"), ({"tasks": []}, "maps"), ({"tasks": [{"property": "x", "kind": "alloy"}]}, "must be one of"),
+])
+def test_a_forged_card_is_refused(source, tmp_path, change, said):
+    path = save_source(source, tmp_path / "a.safetensors")
+    from safetensors import safe_open
+    with safe_open(path, "np") as f: head = json.loads(f.metadata()["mltransfer"])
+    save_file(load_file(path), path, {"mltransfer": json.dumps(head | change)})
+    with pytest.raises(ValueError, match=said): load_source(path)
+
+
+def test_a_file_without_card_or_with_pickle_is_refused(source, tmp_path):
+    save_file({"x": np.zeros(3)}, tmp_path / "b.safetensors")
+    with pytest.raises(ValueError, match="not a source model"): load_source(tmp_path / "b.safetensors")
+    torch.save(source.net.state_dict(), tmp_path / "c.safetensors")
+    with pytest.raises(ValueError, match="not a source model"): load_source(tmp_path / "c.safetensors")
+    with pytest.raises(FileNotFoundError): load_source(tmp_path / "none.safetensors")
+
+
+def test_wrong_shapes_are_refused(source):
+    with pytest.raises(ValueError, match="maps"):
+        SourceModel(source.net, Constitution(), source.tasks * 2, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling, seen=source.seen)

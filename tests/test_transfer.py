@@ -1,0 +1,129 @@
+"Transfer and validation: scikit-learn's contracts, bad input, and no target row in any source."
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mltransfer.candidates import BestOf, heads, on, pair, stack
+from mltransfer.data import load
+from mltransfer.molecule import Constitution
+from mltransfer.pretrain import join, pretrain
+from mltransfer.splits import RepeatedDraws
+from mltransfer.training import Schedule
+from mltransfer.transfer import FrozenFeatures, SourcePrediction
+from mltransfer.validate import compare, evaluate, seen_by, untrained
+
+few = Schedule(epochs=2)
+
+
+@pytest.fixture(scope="module")
+def target(): return load("polymer_heat_capacity")
+
+
+@pytest.fixture(scope="module")
+def sources(target):
+    return pretrain([load("polymer_glass_transition"), load("solid_heat_capacity")], Constitution(), n_models=2, exclude=target.groups, schedule=few, progress=False)
+
+
+@parametrize_with_checks([BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")}, n_splits=2)],
+    expected_failed_checks=lambda e: {"check_fit2d_predict1d": "raw inputs are one column, so a 1-d X is not told to be reshaped"})
+def test_sklearn_contract(estimator, check): check(estimator)
+
+
+def test_no_target_material_in_any_source(target, sources):
+    assert not seen_by(sources, target.groups).any()
+    glass = load("polymer_glass_transition")
+    assert seen_by(sources, glass.groups[~glass.groups.isin(target.groups)]).mean() > 0.8, "what was trained on is on record"
+
+
+def test_excluded_keys_leave_nothing_behind(target):
+    glass = load("polymer_glass_transition")
+    X, Y = join([glass], exclude=target.groups)
+    assert not set(Y.index) & set(target.groups) and len(X) == len(Y)
+
+
+@pytest.mark.parametrize("make", [lambda s: FrozenFeatures(s), lambda s: FrozenFeatures(s, layers=(0, -1), activation="pre"), lambda s: SourcePrediction(s)])
+def test_transformers_clone_and_sit_in_pipelines(target, sources, make):
+    pipe = make_pipeline(make(sources), Ridge())
+    scores = cross_val_score(clone(pipe), target.X[:30], target.y[:30], cv=3, error_score="raise")
+    assert np.isfinite(scores).all()
+    frame = make(sources).set_output(transform="pandas").fit_transform(target.X[:3])
+    assert list(frame.index) == list(target.X.index[:3]) and frame.columns.is_unique
+
+
+def test_grid_search_over_layers(target, sources):
+    search = GridSearchCV(make_pipeline(FrozenFeatures(sources), Ridge()), {"frozenfeatures__layers": [(0,), (-1,), ("output",)]}, cv=3)
+    assert search.fit(target.X[:30], target.y[:30]).best_params_
+
+
+@pytest.mark.parametrize("bad, said", [(["CC", "C1CC"], "row 1"), (["*CC"], "two open ends"), ([None], "row 0"), (pd.Series(["CC", np.nan]), "row 1")])
+def test_bad_rows_are_named(sources, bad, said):
+    for model in (FrozenFeatures(sources), SourcePrediction(sources)):
+        with pytest.raises(ValueError, match=said): model.fit(bad).transform(bad)
+
+
+def test_bad_targets_are_named(target):
+    X = Constitution().fit_transform(target.X)
+    best = BestOf({"ridge": Ridge()})
+    for y, said in [(np.r_[np.nan, target.y[1:]], "row 0"), (np.ones(79), "constant")]:
+        with pytest.raises(ValueError, match=said): best.fit(X, y)
+    with pytest.raises(ValueError, match="at least 5"): best.fit(X[:4], target.y[:4])
+    with pytest.raises(ValueError, match="row 0"): evaluate({"a": Ridge()}, X, np.r_[np.nan, target.y[1:]], [])
+
+
+def test_results_do_not_depend_on_workers(target):
+    X, y = Constitution().fit_transform(target.X), target.y.to_numpy()
+    splits = [[s] for s in RepeatedDraws(40, 3, random_state=1).split(X)]
+    methods = {"ridge": heads()["ridge"], "best": BestOf({"ridge": Ridge(), "median": DummyRegressor()})}
+    one, two = (evaluate(methods, X, y, splits, n_jobs=n, progress=False) for n in (1, 2))
+    assert one.predictions.equals(two.predictions)
+
+
+def test_every_method_is_tested_on_the_same_rows(target):
+    X = Constitution().fit_transform(target.X)
+    result = evaluate({"a": Ridge(), "b": DummyRegressor()}, X, target.y, [[s] for s in RepeatedDraws(40, 3).split(X)], progress=False)
+    a, b = (result.predictions.query("method == @m")["row"].tolist() for m in "ab")
+    assert a == b and len(a) == 3 * 39
+
+
+def test_best_of_never_looks_at_test_rows(target):
+    "Changing the target of the test rows changes nothing that was chosen."
+    X, y = Constitution().fit_transform(target.X), target.y.to_numpy()
+    train, test = next(RepeatedDraws(50, 1, random_state=0).split(X))
+    other = y.copy(); other[test] = -1e6
+    best = BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")})
+    a, b = (evaluate({"best": best}, X, t, [[(train, test)]], progress=False).predictions["predicted"] for t in (y, other))
+    assert a.equals(b)
+
+
+def test_null_has_the_shapes_but_not_the_knowledge(target, sources):
+    null = untrained(sources, random_state=5)
+    assert [n.net.widths for n in null] == [s.net.widths for s in sources] and not seen_by(null, target.groups).any()
+    assert not np.allclose(null[0].hidden(target.X[:5]), sources[0].hidden(target.X[:5]))
+
+
+def test_an_even_comparison_is_not_a_gain():
+    "A method compared with itself plus noise is hardly ever called better: at most 2 of 40 at a nominal 2.5 %."
+    rng = np.random.default_rng(0)
+    pairs = [(b + rng.normal(scale=5, size=20), b) for b in rng.normal(100, 10, (40, 20))]
+    called = [compare(a, b, test_over_train=0.5)["high"] < 1 for a, b in pairs]
+    assert sum(called) <= 2
+
+
+def test_compare_agrees_with_the_ordinary_t_test_without_overlap():
+    from scipy import stats
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(95, 5, 12), rng.normal(100, 5, 12)
+    assert compare(a, b, test_over_train=0.0)["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
+
+
+def test_stack_and_pair_name_their_columns():
+    X, block = stack({"a": np.zeros((4, 2)), "b": np.ones((4, 3))})
+    assert X.shape == (4, 5) and block == {"a": [0, 1], "b": [2, 3, 4]}
+    assert on(block["b"], Ridge()).fit(X, [1, 2, 3, 4]).predict(X).shape == (4,)
+    with pytest.raises(KeyError): pair(block, {"c": "ridge"})
