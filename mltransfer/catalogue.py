@@ -101,11 +101,13 @@ class Catalogue:
             with _connect(self.file, fixed=self.fixed) as db:
                 if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION: return None
                 return {name: (size, problem) for name, size, problem in db.execute("SELECT name, size, problem FROM shards")}
-        except sqlite3.DatabaseError: return None
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error): raise
+            return None
 
     def add(
         self,
-        entries: Iterable[Entry], # Shards that are new
+        entries: Iterable[Entry], # Shards that are new; drawn after other writers have finished
         *,
         fresh: bool = False, # Forget everything that was known before
     ) -> None:
@@ -178,9 +180,8 @@ def query(
 # %% ../nbs/31_catalogue.ipynb #e6b622c4
 def summary(
     catalogue: Catalogue, # Where to look
-) -> pd.DataFrame: # One row per property, kind and data set: models, best and median error
+) -> pd.DataFrame: # One row per property, kind and data set: number of models and smallest error
     "Count what the catalogue holds."
-    with _connect(catalogue.file, fixed=catalogue.fixed) as db: found = db.execute("SELECT property, kind, data, error FROM outputs").fetchall()
-    frame = pd.DataFrame(found, columns=["property", "kind", "data", "error"]).astype({"error": float})
-    counted = frame.groupby(["property", "kind", "data"])["error"].agg(models="size", best="min", median="median")
-    return counted.reset_index()
+    with _connect(catalogue.file, fixed=catalogue.fixed) as db:
+        counted = db.execute("SELECT property, kind, data, COUNT(*), MIN(error) FROM outputs GROUP BY property, kind, data").fetchall()
+    return pd.DataFrame(counted, columns=["property", "kind", "data", "models", "best error"])
