@@ -60,7 +60,7 @@ def _number(value: Any) -> float | None:
 _VERSION = 1
 _SCHEMA = f"""
     CREATE TABLE shards (name TEXT PRIMARY KEY, size INTEGER, problem TEXT);
-    CREATE TABLE models (id TEXT PRIMARY KEY, shard TEXT, position INTEGER) WITHOUT ROWID;
+    CREATE TABLE models (id TEXT PRIMARY KEY, shard TEXT) WITHOUT ROWID;
     CREATE TABLE outputs ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())}, UNIQUE (id, output));
     CREATE INDEX by_error ON outputs (error, rows, property, kind, data, licence, descriptors);
     CREATE INDEX by_property ON outputs (property, error);
@@ -117,10 +117,10 @@ class Catalogue:
             if fresh or not db.execute("PRAGMA user_version").fetchone()[0]: _create(db)
             for name, size, heads in entries: _enter(db, name, size, heads)
 
-    def find(self, model_id: str) -> tuple[str, int] | None:
-        "Return the shard of a model and its position there."
-        with _connect(self.file, fixed=self.fixed) as db:
-            return db.execute("SELECT shard, position FROM models WHERE id = ?", (str(model_id),)).fetchone()
+    def find(self, model_id: str) -> str | None:
+        "Return the name of the shard that holds a model."
+        with _connect(self.file, fixed=self.fixed) as db: found = db.execute("SELECT shard FROM models WHERE id = ?", (str(model_id),)).fetchone()
+        return found[0] if found else None
 
     def ids(self) -> list[str]:
         "Return the ids of all models, sorted."
@@ -145,13 +145,13 @@ def _enter(db: sqlite3.Connection, name: str, size: int, heads: Iterable[Mapping
     problem, places, rows = None, [], []
     try:
         if isinstance(heads, Exception): raise heads
-        for position, model in enumerate(heads):
+        for model in heads:
             rows += card_rows(model["id"], model["head"])
-            places.append((model["id"], name, position))
+            places.append((model["id"], name))
     except Exception as error: problem = _text(error if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}")
     db.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (name, size, problem))
     if problem: return
-    db.executemany("INSERT OR IGNORE INTO models VALUES (?, ?, ?)", places)
+    db.executemany("INSERT OR IGNORE INTO models VALUES (?, ?)", places)
     db.executemany(f"INSERT OR IGNORE INTO outputs VALUES ({', '.join('?' * len(COLUMNS))})", rows)
 
 # %% ../nbs/31_catalogue.ipynb #130e4975
@@ -174,7 +174,7 @@ def query(
             known = [str(v) for v, in db.execute(f"SELECT DISTINCT {column} FROM outputs")]
             close = get_close_matches(value, known, n=4, cutoff=0.5)
             raise ValueError(f"no model has {column} {value!r}; " + (f"close: {', '.join(close)}" if close else f"there are {len(known)}, none of them close"))
-        found = db.execute(f"SELECT * FROM outputs {where} ORDER BY error NULLS LAST LIMIT ?", (*values, -1 if limit is None else limit)).fetchall()
+        found = db.execute(f"SELECT * FROM outputs {where} ORDER BY error NULLS LAST, id, output LIMIT ?", (*values, -1 if limit is None else limit)).fetchall()
     return pd.DataFrame(found, columns=list(COLUMNS)).set_index("id")
 
 # %% ../nbs/31_catalogue.ipynb #e6b622c4

@@ -4,8 +4,8 @@
 
 # %% ../nbs/20_composition.ipynb #95efdffe
 from __future__ import annotations
-import math, re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -16,97 +16,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .core import Featurizer
-from .keys import polymer_key, read_smiles
+from .keys import SYMBOLS, check_amounts, parse_formula, polymer_key, read_smiles
 
 # %% auto #0
-__all__ = ['SYMBOLS', 'parse_formula', 'check_amounts', 'read_composition', 'composition_of_smiles', 'ElementFractions',
-           'element_table', 'CompositionDescriptors', 'PhysicalAttributes']
-
-# %% ../nbs/20_composition.ipynb #a43b1223
-SYMBOLS: tuple[str, ...] = tuple("""
-H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
-Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb
-Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf
-Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og""".split()) # in the order of the atomic number
-
-_known = frozenset(SYMBOLS)
-_number = r"\d+(?:\.\d+)?"
-_piece = re.compile(rf"([A-Z][a-z]?)({_number})?|([(\[{{])|([)\]}}])({_number})?|(.)", re.S)
-
-def _why_not(character: str) -> str:
-    "Say why a character does not belong into a formula."
-    if character in "+-−^⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹": return "carries a charge; write the neutral formula"
-    if character.isdigit(): return "a number stands before an element; isotopes and leading factors are not read"
-    return f"{character!r} does not belong into a formula"
-
-def _read_part(text: str) -> dict[str, float]:
-    "Read a formula without dots; brackets may nest."
-    levels: list[dict[str, float]] = [{}]
-    closing: list[str] = []
-    for element, amount, opens, closes, times, other in _piece.findall(text):
-        if element:
-            inner = levels[-1]
-            inner[element] = inner.get(element, 0.0) + (float(amount) if amount else 1.0)
-        elif opens:
-            levels.append({})
-            closing.append({"(": ")", "[": "]", "{": "}"}[opens])
-        elif closes:
-            if not closing or closing.pop() != closes: raise ValueError(f"{closes!r} closes no bracket")
-            inner, factor = levels.pop(), float(times) if times else 1.0
-            if not inner: raise ValueError("nothing between the brackets")
-            for e, n in inner.items(): levels[-1][e] = levels[-1].get(e, 0.0) + factor * n
-        else: raise ValueError(_why_not(other))
-    if closing: raise ValueError(f"a bracket is never closed, {closing[-1]!r} is missing")
-    return levels[0]
-
-# %% ../nbs/20_composition.ipynb #caaf231c
-_decimal = re.compile(r"(?<![A-Za-z)\]}]0)\.") # a dot that does not follow a bare 0, as in Na0.35CoO2
-_plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:H2O|NH3)$")
-_subscripts = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-
-def _parts(text: str) -> Iterator[tuple[float, str]]:
-    "Split a formula at its joining dots into factors and parts."
-    parts = re.split("[·•⋅∙]", text)
-    if len(parts) == 1 and (dot := _plain_dot.search(text)):
-        parts = [text[:dot.start()], text[dot.start() + 1:]]
-        if _decimal.search(parts[0]):
-            raise ValueError("a dot may be a decimal point or join water; write the joining one as ·")
-    for part in map(str.strip, parts):
-        factor = re.match(_number, part) if len(parts) > 1 else None
-        part = part[factor.end():] if factor else part
-        if not part: raise ValueError("nothing on one side of the dot")
-        yield float(factor[0]) if factor else 1.0, part
-
-def parse_formula(
-    formula: str, # Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
-) -> dict[str, float]: # Amount of each element, as written
-    "Read a formula, or raise `ValueError` with the reason why not."
-    text = formula.strip()
-    if not text: raise ValueError("empty string")
-    if not text.isascii(): text = text.translate(_subscripts)
-    if " " in text: text = re.sub(" (?=[ A-Z([{])", "", text)
-    if text.isalnum() or text.isascii() and "." not in text: return check_amounts(_read_part(text))
-    amounts: dict[str, float] = {}
-    for factor, part in _parts(text):
-        for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
-    return check_amounts(amounts)
-
-# %% ../nbs/20_composition.ipynb #2dbb1fe6
-def check_amounts(
-    amounts: dict[str, float], # Amount of each element
-) -> dict[str, float]: # The same
-    "Return `amounts` if each is an element with a positive amount, else raise `ValueError` with the reason."
-    if not amounts: raise ValueError("no elements")
-    if not amounts.keys() <= _known:
-        wrong = next(e for e in amounts if e not in _known)
-        if wrong in ("D", "T"): raise ValueError(f"{wrong} is an isotope of hydrogen; write H")
-        if re.search("[+-]", wrong): raise ValueError(f"{wrong} carries a charge; give elements, not ions")
-        raise ValueError(f"there is no element {wrong!r}")
-    for element, amount in amounts.items():
-        if not 0 < amount <= 1e9:
-            remedy = "; leave the element out" if amount == 0 else ""
-            raise ValueError(f"the amount of {element} is {amount:g}, not between 0 and 1e9{remedy}")
-    return amounts
+__all__ = ['read_composition', 'composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors',
+           'PhysicalAttributes']
 
 # %% ../nbs/20_composition.ipynb #da753c20
 def read_composition(
@@ -258,7 +172,7 @@ def _complete(table: str | pd.DataFrame) -> pd.DataFrame:
     frame = element_table(table) if isinstance(table, str) else table
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"table must be a name or a DataFrame, got {type(table).__name__}")
-    if wrong := [s for s in frame.index if s not in _known]:
+    if wrong := [s for s in frame.index if s not in SYMBOLS]:
         raise ValueError(f"the index of an element table holds symbols, found {wrong[0]!r}")
     if not frame.index.is_unique: raise ValueError("an element occurs twice in the element table")
     try: frame = frame.astype(float)

@@ -4,16 +4,17 @@
 
 # %% ../nbs/01_keys.ipynb #494cc64e
 from __future__ import annotations
-import hashlib
-import re
+import hashlib, re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rdkit import Chem, rdBase
 
-if TYPE_CHECKING: from pymatgen.core import Structure
+if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['KEYS', 'read_smiles', 'molecule_key', 'open_ends', 'polymer_key', 'composition_key', 'structure_key', 'in_reserve']
+__all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'open_ends', 'polymer_key', 'check_amounts', 'parse_formula',
+           'composition_key', 'structure_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #b49d4776
 def read_smiles(
@@ -129,21 +130,104 @@ def polymer_key(
     Chem.SanitizeMol(unit)
     return Chem.MolToSmiles(unit)
 
+# %% ../nbs/01_keys.ipynb #5afed418
+SYMBOLS: tuple[str, ...] = tuple("""
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
+Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb
+Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf
+Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og""".split()) # in the order of the atomic number
+
+_known = frozenset(SYMBOLS)
+
+def check_amounts(
+    amounts: dict[str, float], # Amount of each element
+) -> dict[str, float]: # The same
+    "Return `amounts` if each is an element with a positive amount, else raise `ValueError` with the reason."
+    if not amounts: raise ValueError("no elements")
+    if not amounts.keys() <= _known:
+        wrong = next(e for e in amounts if e not in _known)
+        if wrong in ("D", "T"): raise ValueError(f"{wrong} is an isotope of hydrogen; write H")
+        if re.search("[+-]", wrong): raise ValueError(f"{wrong} carries a charge; give elements, not ions")
+        raise ValueError(f"there is no element {wrong!r}")
+    for element, amount in amounts.items():
+        if not 0 < amount <= 1e9:
+            remedy = "; leave the element out" if amount == 0 else ""
+            raise ValueError(f"the amount of {element} is {amount:g}, not between 0 and 1e9{remedy}")
+    return amounts
+
+# %% ../nbs/01_keys.ipynb #7ff0a102
+_number = r"\d+(?:\.\d+)?"
+_piece = re.compile(rf"([A-Z][a-z]?)({_number})?|([(\[{{])|([)\]}}])({_number})?|(.)", re.S)
+
+def _why_not(character: str) -> str:
+    "Say why a character does not belong into a formula."
+    if character in "+-−^⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹": return "carries a charge; write the neutral formula"
+    if character.isdigit(): return "a number stands before an element; isotopes and leading factors are not read"
+    return f"{character!r} does not belong into a formula"
+
+def _read_part(text: str) -> dict[str, float]:
+    "Read a formula without dots; brackets may nest."
+    levels: list[dict[str, float]] = [{}]
+    closing: list[str] = []
+    for element, amount, opens, closes, times, other in _piece.findall(text):
+        if element:
+            inner = levels[-1]
+            inner[element] = inner.get(element, 0.0) + (float(amount) if amount else 1.0)
+        elif opens:
+            levels.append({})
+            closing.append({"(": ")", "[": "]", "{": "}"}[opens])
+        elif closes:
+            if not closing or closing.pop() != closes: raise ValueError(f"{closes!r} closes no bracket")
+            inner, factor = levels.pop(), float(times) if times else 1.0
+            if not inner: raise ValueError("nothing between the brackets")
+            for e, n in inner.items(): levels[-1][e] = levels[-1].get(e, 0.0) + factor * n
+        else: raise ValueError(_why_not(other))
+    if closing: raise ValueError(f"a bracket is never closed, {closing[-1]!r} is missing")
+    return levels[0]
+
 # %% ../nbs/01_keys.ipynb #a6b8a08e
+_decimal = re.compile(r"(?<![A-Za-z)\]}]0)\.") # a dot that does not follow a bare 0, as in Na0.35CoO2
+_plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:H2O|NH3)$")
+_subscripts = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+def _parts(text: str) -> Iterator[tuple[float, str]]:
+    "Split a formula at its joining dots into factors and parts."
+    parts = re.split("[·•⋅∙]", text)
+    if len(parts) == 1 and (dot := _plain_dot.search(text)):
+        parts = [text[:dot.start()], text[dot.start() + 1:]]
+        if _decimal.search(parts[0]):
+            raise ValueError("a dot may be a decimal point or join water; write the joining one as ·")
+    for part in map(str.strip, parts):
+        factor = re.match(_number, part) if len(parts) > 1 else None
+        part = part[factor.end():] if factor else part
+        if not part: raise ValueError("nothing on one side of the dot")
+        yield float(factor[0]) if factor else 1.0, part
+
+def parse_formula(
+    formula: str, # Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
+) -> dict[str, float]: # Amount of each element, as written
+    "Read a formula, or raise `ValueError` with the reason why not."
+    text = formula.strip()
+    if not text: raise ValueError("empty string")
+    if not text.isascii(): text = text.translate(_subscripts)
+    if " " in text: text = re.sub(" (?=[ A-Z([{])", "", text)
+    if text.isalnum() or text.isascii() and "." not in text: return check_amounts(_read_part(text))
+    amounts: dict[str, float] = {}
+    for factor, part in _parts(text):
+        for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
+    return check_amounts(amounts)
+
+# %% ../nbs/01_keys.ipynb #4009d2da
 def composition_key(
-    formula: str, # Formula such as "Fe2O3"; brackets and fractions are fine
+    formula: str | Composition, # Such as "Fe2O3" or "CuSO4·5H2O", or a pymatgen `Composition`
 ) -> str: # Reduced formula, elements in alphabetical order
     "Return the key of a composition."
-    from pymatgen.core import Composition, Element  # costs a quarter of a second, so only when needed
-    if not isinstance(formula, (str, Composition)): raise ValueError(f"expected a formula, got {type(formula).__name__}")
-    if not str(formula).strip(): raise ValueError("empty string")
-    try: comp = Composition(formula)
-    except Exception as error: raise ValueError(f"not a formula ({error})") from None
-    if unknown := [str(e) for e in comp if not Element.is_valid_symbol(e.symbol)]:
-        raise ValueError(f"not a formula (no element {', '.join(unknown)})")
-    amounts = {e.symbol: v for e, v in sorted(comp.items(), key=lambda ev: ev[0].symbol)}
-    if not amounts: raise ValueError("no atoms")
+    if isinstance(formula, str): amounts = parse_formula(formula)
+    elif hasattr(formula, "get_el_amt_dict"): amounts = check_amounts(formula.get_el_amt_dict())
+    else: raise ValueError(f"expected a formula, got {type(formula).__name__}")
+    amounts = dict(sorted(amounts.items()))
     least = min(amounts.values())
+    if max(amounts.values()) > 1e9 * least: raise ValueError("its amounts differ by more than a factor of 1e9")
     for factor in range(1, 101): # the smallest whole numbers, if there are any below 100 times the least
         scaled = {e: v / least * factor for e, v in amounts.items()}
         if all(abs(v - round(v)) < 1e-4 * factor for v in scaled.values()):

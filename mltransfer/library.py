@@ -89,20 +89,22 @@ def _shapes(head: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def read_models(
     path: str | Path, # A shard
-    positions: Iterable[int], # Of the wanted models
-) -> list[SourceModel]: # In the order of `positions`
+    ids: Iterable[str], # Of the wanted models
+) -> list[SourceModel]: # In the order of `ids`
     "Read some models of a shard; each must have the content that its id promises."
     models, seen, out = read_heads(path), {}, []
+    positions = {str(m["id"]): i for i, m in enumerate(models)}
     with safe_open(path, "np") as file:
-        for i in positions:
+        for wanted in ids:
             try:
+                i = positions[wanted]
                 head, k = models[i]["head"], f"seen.{int(models[i]['seen'])}"
                 if k not in seen: seen[k] = file.get_tensor(k)
                 tensors = {n: file.get_slice(n)[(i, *map(slice, shape))] for n, shape in _shapes(head).items()}
                 tensors = {n: t.astype(np.float32) if t.dtype == np.float16 else t for n, t in tensors.items()} | {"seen": seen[k]}
-                if content_id(head, tensors) != models[i]["id"]: raise ValueError("its content does not give its id, so it is damaged")
+                if content_id(head, tensors) != wanted: raise ValueError("its content does not give its id, so it is damaged")
                 out.append(put_together(head, tensors))
-            except Exception as error: raise ValueError(f"model {i} of {Path(path).name} cannot be used: {error}") from error
+            except Exception as error: raise ValueError(f"model {wanted} of {Path(path).name} cannot be used: {error}") from error
     return out
 
 # %% ../nbs/40_library.ipynb #f0169c89
@@ -241,6 +243,7 @@ class Shelf:
 
     def verify(self, *, progress: bool = True) -> int:
         "Compare every shard with its SHA-256; return their number, or raise a `ValueError` that names the damaged ones."
+        self._update(look=True)
         names = self.folder.listing()
         found = {name: self.folder.damaged(name) for name in tqdm(names, "verify", disable=not progress, unit="shard")}
         if bad := {name: why for name, why in (found | self.problems).items() if why}:
@@ -416,16 +419,14 @@ def _load(library: Library, ids: list[str]) -> list[SourceModel]:
     "Read models shard by shard."
     library._update()
     if not all(map(library.catalogue.find, ids)): library._update(look=True)
-    places = [library.catalogue.find(i) for i in ids]
-    if None in places:
-        raise KeyError(f"no model {ids[places.index(None)]!r} in {library!r}; `query` gives the ids as its index")
-    wanted: dict[str, dict[int, int]] = {}
-    for k, (shard, position) in enumerate(places): wanted.setdefault(shard, {})[k] = position
-    found: dict[int, SourceModel] = {}
-    for shard, positions in wanted.items():
-        try: found |= zip(positions, read_models(library.folder.locate(shard), positions.values()))
+    wanted: dict[str | None, list[str]] = {}
+    for i in ids: wanted.setdefault(library.catalogue.find(i), []).append(i)
+    if None in wanted: raise KeyError(f"no model {wanted[None][0]!r} in {library!r}; `query` gives the ids as its index")
+    found: dict[str, SourceModel] = {}
+    for shard, members in wanted.items():
+        try: found |= zip(members, read_models(library.folder.locate(shard), members))
         except FileNotFoundError as error: raise ValueError(f"shard {shard} has gone; open the library again") from error
-    return [found[k] for k in range(len(ids))]
+    return [found[i] for i in ids]
 
 
 def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: int) -> list[str]:

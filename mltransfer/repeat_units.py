@@ -58,7 +58,9 @@ def ring(
     _link(out, first, last)
     for i in sorted((first, last), reverse=True): out.RemoveAtom(i)
     mol = out.GetMol()
-    Chem.SanitizeMol(mol)
+    skip = Chem.SANITIZE_KEKULIZE | Chem.SANITIZE_SETAROMATICITY | Chem.SANITIZE_SYMMRINGS
+    Chem.SanitizeMol(mol, Chem.SANITIZE_ALL ^ skip) # aromatic is what is aromatic in the chain
+    Chem.GetSSSR(mol) # one way round each ring: a macrocycle of n phenylenes has 2^n shortest ones
     return mol
 
 # %% ../nbs/13_repeat_units.ipynb #d0fe2cf1

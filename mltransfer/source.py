@@ -165,7 +165,8 @@ def _read_estimator(data: bytes, name: str, n_in: int) -> RegressorMixin:
     "The estimator in `data`, if it is of the named class, reads `n_in` columns and its trees are sound."
     if name not in ESTIMATORS: raise ValueError(f"unknown estimator {name!r}; known are {sorted(ESTIMATORS)}")
     import skops.io
-    model = skops.io.loads(data, trusted=["sklearn.tree._tree.Tree"])
+    try: model = skops.io.loads(data, trusted=["sklearn.tree._tree.Tree"])
+    except Exception as error: raise ValueError(f"not a {name}: {error}") from error
     if type(model) is not getattr(importlib.import_module(ESTIMATORS[name]), name): raise ValueError(f"{type(model).__name__} is not {name}")
     for tree in [e.tree_ for e in getattr(model, "estimators_", [])]:
         inner, here = tree.children_left != -1, np.arange(tree.node_count)
@@ -301,6 +302,37 @@ def stack(
     return out
 
 # %% ../nbs/30_source.ipynb #785e526e
+class _Stack:
+    "Networks of one depth and one featurizer, their weights stacked."
+
+    def __init__(self, sources: Sequence[SourceModel]):
+        self.sources, self.n = sources, len(sources[0].net.widths) - 2
+        state = [s.net.state_dict() for s in sources]
+        self.weights = [torch.from_numpy(stack([p[f"layers.{k}.weight"].T.numpy() for p in state])) for k in range(self.n + 1)]
+        self.biases = [torch.from_numpy(stack([p[f"layers.{k}.bias"].numpy() for p in state]))[:, None] for k in range(self.n + 1)]
+        self.shared = len({(s.columns.tobytes(), s.x_scaling.tobytes()) for s in sources}) == 1
+
+    def hidden(self, table: NDArray[np.float32], layer: Layer, activation: str) -> list[NDArray[np.float32]]:
+        "One layer of each network, for all rows."
+        if layer != "output" and not -self.n <= layer < self.n:
+            raise ValueError(f"the networks have {self.n} hidden layers, so layer is -{self.n} to {self.n - 1}, got {layer}")
+        last = self.n if layer == "output" else layer % self.n
+        out = [np.empty((len(table), s.net.widths[last + 1]), np.float32) for s in self.sources]
+        step = max(1, 2**20 // (len(out) * max(max(s.net.widths) for s in self.sources)))
+        for i in range(0, len(table), step):
+            for values, block in zip(out, self._run(table[i : i + step], last, activation)): values[i : i + step] = block[:, : values.shape[1]]
+        return [s._in_units(v).astype(np.float32) for s, v in zip(self.sources, out)] if layer == "output" else out
+
+    def _run(self, table: NDArray[np.float32], last: int, activation: str) -> NDArray[np.float32]:
+        if self.shared: x = self.sources[0]._inputs(table).expand(len(self.sources), -1, -1)
+        else: x = torch.from_numpy(stack([s._inputs(table).numpy() for s in self.sources]))
+        with torch.no_grad():
+            for k in range(last + 1):
+                x = torch.baddbmm(self.biases[k], x, self.weights[k])
+                if k < self.n and (k < last or activation == "post"): x = getattr(torch.nn.functional, self.sources[0].net.activation)(x)
+        return x.numpy()
+
+# %% ../nbs/30_source.ipynb #a2e2e213
 class SourceBatch:
     "Sources of any shape, run together; results come in the order of the sources."
 
@@ -309,6 +341,14 @@ class SourceBatch:
         sources: Iterable[SourceModel], # In any mixture
     ):
         self.sources = list(sources)
+        groups: dict[str, list[int]] = {}
+        for i, s in enumerate(self.sources): groups.setdefault(stack_key(s), []).append(i)
+        self._parts: list[tuple[list[int], _Stack | SourceModel]] = []
+        for members in groups.values():
+            if isinstance(self.sources[members[0]], EstimatorSource): self._parts += [([i], self.sources[i]) for i in members]; continue
+            members = sorted(members, key=lambda i: self.sources[i].net.widths)
+            chunks = [members[k : k + 8] for k in range(0, len(members), 8)]
+            self._parts += [(chunk, _Stack([self.sources[i] for i in chunk])) for chunk in chunks]
 
     def __len__(self) -> int: return len(self.sources)
 
@@ -319,46 +359,12 @@ class SourceBatch:
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
         "Read one layer of every source; equal to each source's own `hidden` to float rounding."
-        groups: dict[str, list[int]] = {}
-        tables: dict[str, NDArray[np.float32]] = {}
-        for i, s in enumerate(self.sources): groups.setdefault(stack_key(s), []).append(i)
         out: list[Any] = [None] * len(self)
-        for members in groups.values():
+        tables: dict[str, NDArray[np.float32]] = {}
+        for members, part in self._parts:
             first = self.sources[members[0]]
             name = json.dumps(featurizer_parts(first.featurizer))
             if name not in tables: tables[name] = first.describe(X)
-            if isinstance(first, EstimatorSource):
-                for i in members: out[i] = self.sources[i].hidden(tables[name], layer)
-                continue
-            members = sorted(members, key=lambda i: self.sources[i].net.widths)
-            width = max(max(self.sources[i].net.widths) for i in members)
-            step = max(1, 2**26 // max(1, len(tables[name]) * width))
-            for k in range(0, len(members), step):
-                chunk = members[k : k + step]
-                for i, values in zip(chunk, _run([self.sources[i] for i in chunk], tables[name], layer, activation)): out[i] = values
+            found = part.hidden(tables[name], layer, activation)
+            for i, values in zip(members, found if isinstance(part, _Stack) else [found]): out[i] = values
         return out
-
-# %% ../nbs/30_source.ipynb #a2e2e213
-def _run(
-    sources: Sequence[SourceModel], table: NDArray[np.float32], layer: Layer, activation: str,
-) -> list[NDArray[np.float32]]:
-    "One layer of networks of one depth, by batched products."
-    n = len(sources[0].net.widths) - 2
-    if layer != "output" and not -n <= layer < n: raise ValueError(f"the networks have {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
-    last = n if layer == "output" else layer % n
-    state = [s.net.state_dict() for s in sources]
-    shared = len({(s.columns.tobytes(), s.x_scaling.tobytes()) for s in sources}) == 1
-    made: dict[str, torch.Tensor] = {}
-    with torch.no_grad():
-        for k in range(last + 1):
-            weights, biases = [p[f"layers.{k}.weight"] for p in state], [p[f"layers.{k}.bias"] for p in state]
-            b = torch.from_numpy(stack([v.numpy() for v in biases]))[:, None]
-            if k == 0 and shared:
-                all_at_once = (sources[0]._inputs(table) @ torch.cat(weights).T).split([len(v) for v in biases], dim=1)
-                x = torch.nn.utils.rnn.pad_sequence([v.T for v in all_at_once], batch_first=True).transpose(1, 2) + b
-            else:
-                x = torch.from_numpy(stack([s._inputs(table).numpy() for s in sources])) if k == 0 else x
-                x = torch.baddbmm(b, x, torch.from_numpy(stack([w.numpy() for w in weights])).transpose(1, 2))
-            if k < n and not (k == last and activation == "pre"): x = getattr(torch.nn.functional, sources[0].net.activation)(x)
-        out = [v[:, : s.net.widths[last + 1]].numpy() for v, s in zip(x, sources)]
-    return [s._in_units(v).astype(np.float32) for s, v in zip(sources, out)] if layer == "output" else [v.copy() for v in out]

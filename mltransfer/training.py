@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .core import seeds
-from .networks import MLP, build
+from .networks import MLP, Network, build
 
 # %% auto #0
 __all__ = ['Trained', 'Schedule', 'masked_loss', 'train', 'train_stack', 'train_many']
@@ -60,7 +60,7 @@ def _check_rows(rows: NDArray[np.integer], valid: NDArray[np.integer]) -> None:
 
 
 def train(
-    net: MLP, # Network to train, changed in place
+    net: Network, # Network to train, changed in place
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_in)
     Y: NDArray[np.float32], # Standardised labels, shape (n_samples, n_tasks), NaN where unknown
     rows: NDArray[np.integer], # Rows to learn from
@@ -106,7 +106,8 @@ def _stack(nets: Sequence[MLP], device: torch.device) -> list[Tensor]:
 
 def _check_stack(nets: Sequence[MLP]) -> None:
     if len(depths := {len(net.layers) for net in nets}) > 1: raise ValueError(f"a stack holds networks of one depth, got {sorted(depths)} layers")
-    if any(net.activation != "relu" or net.dropout for net in nets): raise ValueError("a stack holds networks with ReLU and without dropout; `train` takes others")
+    if any(type(net) is not MLP or net.activation != "relu" or any(net.shares) for net in nets):
+        raise ValueError("a stack holds plain networks (`MLP`) with ReLU and without dropout; `train` takes others")
 
 
 def _unstack(params: Sequence[Tensor], nets: Sequence[MLP]) -> None:
@@ -245,6 +246,7 @@ def _train_several(
 
 def _jobs(widths: Sequence[Sequence[int]], stack: int) -> list[list[int]]:
     "Positions that are trained together: networks of one depth, alike in width, at most `stack` of them."
+    if stack < 1: raise ValueError(f"stack is a number of networks, 1 or more, got {stack}")
     if stack == 1: return [[i] for i in range(len(widths))]
     by_depth: dict[int, list[int]] = {}
     for i in sorted(range(len(widths)), key=lambda i: tuple(widths[i][1:])): by_depth.setdefault(len(widths[i]), []).append(i)

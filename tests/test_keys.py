@@ -1,9 +1,10 @@
 "Keys: one per material, whatever the spelling; the reserve never moves."
 import pytest
 from hypothesis import given, settings, strategies as st
+from pymatgen.core import Composition
 from rdkit import Chem
 
-from mltransfer.keys import composition_key, in_reserve, molecule_key, polymer_key
+from mltransfer.keys import SYMBOLS, composition_key, in_reserve, molecule_key, parse_formula, polymer_key
 
 molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C1CC1C#N", "FC(F)(F)c1ccc[nH]1", "OB(O)c1ccccc1"]
 
@@ -38,6 +39,103 @@ def test_polymer_key_says_what_is_wrong(smiles, said):
 def test_molecule_key_refuses(smiles):
     with pytest.raises(ValueError): molecule_key(smiles)
 
+
+# formulas
+
+real = """H2O NaCl Fe2O3 Ca10(PO4)6(OH)2 Mg3Al2(SiO4)3 (NH4)2SO4 K4[Fe(CN)6] Li7La3Zr2O12 YBa2Cu3O6.93 (Ca0.5Sr0.5)TiO3 CH3NH3PbI3
+Na2[B4O5(OH)4] ((CH3)2CHOH)2 Pb(Zr0.52Ti0.48)O3 La1.85Sr0.15CuO4 NaN No CO Co Zr41.2Ti13.8Cu12.5Ni10Be22.5 {[Mo]2O4}3""".split()
+
+
+@pytest.mark.parametrize("formula", real)
+def test_parser_equals_pymatgen(formula):
+    assert parse_formula(formula) == pytest.approx(Composition(formula).get_el_amt_dict())
+
+
+amounts = st.one_of(st.integers(1, 40), st.integers(1, 4000).map(lambda n: n / 1000))
+elements = st.sampled_from(SYMBOLS[:94])
+compositions = st.dictionaries(elements, amounts, min_size=1, max_size=6)
+write = lambda d: "".join(f"{e}{n:.10g}" for e, n in d.items())
+
+
+@given(compositions, compositions, st.integers(1, 9))
+def test_parser_equals_pymatgen_on_any_formula(outer, inner, times):
+    formula = f"{write(outer)}({write(inner)}){times}"
+    assert parse_formula(formula) == pytest.approx(Composition(formula).get_el_amt_dict())
+
+
+@pytest.mark.parametrize("formula, water", [
+    ("CuSO4.5H2O", 5), ("CuSO4·5H2O", 5), ("CuSO4•5H2O", 5), ("CuSO4 · 5 H2O", 5), ("CuSO4.10H2O", 10), ("CuSO4.H2O", 1), ("CuSO4.0.5H2O", 0.5),
+    ("CuSO4·1.5H2O", 1.5),
+])
+def test_hydrates(formula, water):
+    assert parse_formula(formula) == {"Cu": 1, "S": 1, "O": 4 + water, "H": 2 * water}
+
+
+def test_a_decimal_point_stays_one():
+    assert parse_formula("H0.5H2O") == {"H": 2.5, "O": 1}
+    assert parse_formula("SrTiO2.5H0.5") == {"Sr": 1, "Ti": 1, "O": 2.5, "H": 0.5}
+
+
+refused = {
+    "": "empty", "   ": "empty", "Xx2O3": "no element 'Xx'", "Na+": "charge", "Fe3+": "charge", "[Fe(CN)6]4-": "charge", "Fe³⁺": "charge",
+    "13C": "isotopes", "[13C]": "isotopes", "2H2O": "leading factors", "D2O": "isotope of hydrogen", "T2": "isotope of hydrogen",
+    "Fe0": "leave the element out", "CuSO4·0H2O": "leave the element out", "()": "nothing between", "(Fe": "never closed", "(Fe]": "closes no bracket",
+    "Fe)": "closes no bracket", "FexO": "'x'", "fe": "'f'", "Fe.5O": "'.'", "Fe1e3": "'e'", "Si O2 x": "' '", "·H2O": "one side", "H2O·": "one side",
+    "Al2O3.2SiO2.2H2O": "write the joining one", "Fe" + "9" * 400: "amount of Fe", "(" * 10_000: "never closed", "x" * 10_000: "'x'",
+    "1" * 10_000 + ".5H2O": "one side", "H" + " " * 10_000 + "x": "' '", "=CC*": "'='", "Fe\n2": "does not belong",
+}
+
+
+@pytest.mark.parametrize("formula, reason", refused.items(), ids=lambda v: str(v)[:20])
+def test_bad_formulas_are_refused_with_a_reason(formula, reason):
+    with pytest.raises(ValueError, match=reason): parse_formula(formula)
+
+
+def test_long_formulas_are_read():
+    assert parse_formula("H" * 10_000) == {"H": 10_000}
+    assert parse_formula("(" * 5_000 + "H" + ")" * 5_000) == {"H": 1}
+
+
+@given(st.text(alphabet="HFeONa().[]·+-0123456789x ", max_size=40))
+@settings(max_examples=300)
+def test_any_text_is_read_or_refused(text):
+    try: read = parse_formula(text)
+    except ValueError: return
+    assert read and all(e in SYMBOLS and n > 0 for e, n in read.items())
+
+
+# keys of compositions
+
+@given(compositions, st.randoms(use_true_random=False))
+def test_composition_key_does_not_depend_on_form_or_order(amounts, random):
+    turned = list(amounts.items())
+    random.shuffle(turned)
+    key = composition_key(write(amounts))
+    assert composition_key(write(dict(turned))) == key == composition_key(Composition(amounts))
+
+
+@given(st.dictionaries(elements, st.integers(1, 40), min_size=1, max_size=6), st.integers(2, 9))
+def test_composition_key_does_not_depend_on_a_common_factor(amounts, times):
+    assert composition_key(f"({write(amounts)}){times}") == composition_key(write(amounts))
+
+
+@pytest.mark.parametrize("formula, key", [
+    ("Al1N1Zr2", "AlNZr2"), ("K6S6", "KS"), ("NaN", "NNa"), ("Fe0.75Ni0.25", "Fe3Ni"), ("Cu(IN)4", "CuI4N4"), ("Na0.35CoO2", "Co20Na7O40"),
+    ("Ni0.444Fe0.239Co0.317", "Co0.317Fe0.239Ni0.444"), ("CuSO4.5H2O", "CuH10O9S"), ("CuSO4·5H2O", "CuH10O9S"), (Composition({"Fe2+": 1, "Fe3+": 2, "O2-": 4}), "Fe3O4"),
+])
+def test_composition_keys_by_hand(formula, key): assert composition_key(formula) == key
+
+
+@pytest.mark.parametrize("formula, said", [
+    ("", "empty"), ("Xx2O3", "no element 'Xx'"), ("2-Feb", "a number stands"), ("D2O", "write H"), (None, "got NoneType"), (26, "got int"),
+    ({"Fe": 1}, "got dict"), (Composition({"X": 1}), "no element 'X'"), (Composition(), "no elements"), ("H0." + "0" * 400 + "1O", "is 0, not"),
+    ("H0." + "0" * 300 + "1O", "factor of 1e9"),
+])
+def test_composition_key_says_what_is_wrong(formula, said):
+    with pytest.raises(ValueError, match=said): composition_key(formula)
+
+
+# all keys
 
 def test_keys_of_keys_are_themselves():
     for key in (polymer_key("*CCOC(=O)c1ccc(C(=O)O*)cc1"), polymer_key("*C=C*")): assert polymer_key(key) == key

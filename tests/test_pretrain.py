@@ -1,0 +1,119 @@
+"Pretraining: splits keep relatives together, cards tell the truth, a checkpoint changes nothing."
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+from mltransfer.core import Task
+from mltransfer.data import load
+from mltransfer.molecule import Constitution
+from mltransfer.pretrain import _choose_scale, _learnt, _split, pretrain
+from mltransfer.source import hash_keys
+from mltransfer.splits import scaffold_groups
+from mltransfer.training import Schedule
+
+quick = settings(max_examples=60, deadline=None)
+short = dict(schedule=Schedule(epochs=3), progress=False)
+
+
+@pytest.fixture(scope="module")
+def liquid(): return load("liquid_heat_capacity")
+
+
+# --- splits
+
+@quick
+@given(st.integers(20, 400), st.integers(0, 99))
+def test_materials_are_split_in_three_parts(n, seed):
+    parts = _split(n, seed)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n))
+    assert [len(p) for p in parts] == [round(0.75 * n), round(0.9 * n) - round(0.75 * n), n - round(0.9 * n)]
+
+
+@quick
+@given(st.lists(st.integers(1, 9), min_size=30, max_size=80), st.integers(0, 200), st.integers(0, 99))
+def test_groups_stay_whole_and_parts_near_their_share(sizes, large, seed):
+    groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes) + 1), [*sizes, large]))
+    n = len(groups)
+    parts = _split(n, seed, groups)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n))
+    assert sum(len(set(groups[p])) for p in parts) == len(set(groups)), "a group is in one part only"
+    assert set(groups[parts[0]]) >= {g for g in set(groups) if (groups == g).sum() > n / 20}, "large groups train"
+    assert len(parts[0]) + len(parts[1]) == pytest.approx(max(0.9 * n, large), abs=9)
+
+
+def test_splits_are_seeded_and_do_not_depend_on_names():
+    groups = np.repeat(np.arange(40), 5)
+    same = [_split(200, 0, groups), _split(200, 0, groups)]
+    assert all(np.array_equal(a, b) for a, b in zip(*same))
+    assert not np.array_equal(_split(200, 0, groups)[2], _split(200, 1, groups)[2])
+
+
+@pytest.mark.parametrize("groups", [["a"] * 30, ["a"] * 29 + ["b"]])
+def test_groups_that_cannot_be_split_are_refused(groups):
+    with pytest.raises(ValueError, match="cannot be split into three parts"): _split(30, 0, groups)
+
+
+def test_a_source_is_tested_on_scaffolds_that_it_has_not_seen(liquid):
+    [source] = pretrain([liquid], Constitution(), groups=scaffold_groups, **short)
+    seen = np.isin(hash_keys(sorted(set(liquid.groups))), source.seen)
+    scaffold = dict(zip(hash_keys(sorted(set(liquid.groups))), seen))
+    unseen = [k for k in set(liquid.groups) if not scaffold[hash_keys([k])[0]]]
+    known = [k for k in set(liquid.groups) if scaffold[hash_keys([k])[0]]]
+    assert not set(scaffold_groups(unseen)) & set(scaffold_groups(known))
+    assert len(unseen) == source.card["metrics"]["liquid_heat_capacity"]["rows"]["test"]
+    assert source.card["split"] == "scaffold_groups"
+
+
+# --- scales
+
+def test_labels_on_a_logarithmic_scale_come_back_in_their_unit():
+    Y = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [10.0, 1e3, -1.0]})
+    labels = _learnt(Y, [Task("a"), Task("b", log=True)])
+    np.testing.assert_array_equal(labels, [[1, 1], [2, 3], [np.nan, np.nan]])
+
+    viscosity = load("viscosity")
+    [source] = pretrain([viscosity], Constitution(), hidden=(64, 32), schedule=Schedule(epochs=20), progress=False)
+    metrics = source.card["metrics"]["viscosity"]
+    assert metrics["test_mae"] < metrics["test_mae_of_median"] and (source.predict(viscosity.X[:50]) > 0).all()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_scale_is_chosen_on_validation_rows(told):
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(300, 3)).astype(np.float32)
+    Y = pd.DataFrame({"even": 50 + 3 * Z[:, 0], "decades": 10 ** (1.5 * Z[:, 1]), "signed": Z[:, 2]})
+    Y.loc[::3, "decades"] = np.nan
+    parts = {"train": np.arange(200), "valid": np.arange(200, 250), "test": np.arange(250, 300)}
+    tasks = [Task(name, log=told) for name in Y]
+    chosen = _choose_scale(tasks, Y, Z, parts)
+    assert [t.log for t in chosen] == [False, True, told], "a property with signs keeps what its task says"
+    Y.loc[250:] = 1e9
+    assert _choose_scale(tasks, Y, Z, parts) == chosen, "untouched rows are not looked at"
+
+
+# --- cards
+
+def test_a_card_holds_three_errors_and_both_rivals(liquid):
+    first, second = pretrain([liquid], Constitution(), n_models=2, forest=20, **short)
+    metrics, other = (s.card["metrics"]["liquid_heat_capacity"] for s in (first, second))
+    rivals = {f"{part}_mae{k}" for part in ("train", "valid", "test") for k in ("", "_of_median", "_of_forest")} - {"train_mae_of_forest"}
+    assert set(metrics) == {"rows"} | rivals
+    assert metrics["test_mae_of_forest"] == other["test_mae_of_forest"] < metrics["test_mae_of_median"] / 2
+    seen = np.isin(hash_keys(liquid.groups), first.seen)
+    table = pd.DataFrame({"y": liquid.y.to_numpy(), "key": liquid.groups.to_numpy(), "x": liquid.X.to_numpy()})
+    fresh = table[[not np.isin(hash_keys([k]), first.seen)[0] for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
+    error = np.abs(first.predict(fresh["x"])[:, 0] - fresh["y"]).mean()
+    assert metrics["rows"]["test"] == len(fresh) and metrics["test_mae"] == pytest.approx(error, rel=1e-4)
+
+
+def test_checkpoint_stack_and_workers_do_not_change_what_is_learnt(liquid, tmp_path):
+    run = lambda **how: pretrain([liquid], Constitution(), n_models=3, **short, **how)
+    plain = run()
+    for how in ({"checkpoint": tmp_path}, {"checkpoint": tmp_path}, {"n_jobs": 2}):
+        for a, b in zip(plain, run(**how), strict=True):
+            assert all(torch.equal(p, q) for p, q in zip(a.net.parameters(), b.net.parameters())) and a.card == b.card
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+    for a, b in zip(plain, run(stack=3), strict=True):
+        np.testing.assert_allclose(a.predict(liquid.X[:20]), b.predict(liquid.X[:20]), rtol=1e-3)
