@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -29,8 +29,8 @@ from safetensors.numpy import save
 from tqdm.auto import tqdm
 
 from .catalogue import Catalogue, query, summary
-from .core import Kind, Task
-from .source import Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart
+from .core import Kind
+from .source import Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart, tensor_shapes
 
 # %% auto #0
 __all__ = ['Part', 'prepare', 'pack', 'read_heads', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf', 'Library']
@@ -45,7 +45,7 @@ def prepare(
 ) -> Part: # What a shard holds of it
     "Name a source as it will be stored; rounded weights make another model with another id."
     head, tensors = take_apart(source)
-    for k in [k for k in tensors if half and k.startswith("layers.")]:
+    for k in [k for k in tensors if half and k.startswith("net.")]:
         with np.errstate(over="ignore"): tensors[k] = tensors[k].astype(np.float16).astype(np.float32)
         if not np.isfinite(tensors[k]).all(): raise ValueError(f"a weight of {source} is not finite in half precision")
     return content_id(head, tensors), head, tensors
@@ -61,7 +61,7 @@ def pack(
     numbers = {content: i for i, content in enumerate(sets)}
     heads = [{"id": i, "seen": numbers[t["seen"].tobytes()], "head": h} for i, h, t in parts]
     tensors = {k: stack([t[k] for _, _, t in parts]) for k in parts[0][2] if k != "seen"}
-    tensors = {k: v.astype(np.float16) if half and k.startswith("layers.") else v for k, v in tensors.items()}
+    tensors = {k: v.astype(np.float16) if half and k.startswith("net.") else v for k, v in tensors.items()}
     text = json.dumps({"format": 1, "models": heads})
     if len(text) > 50_000_000: raise ValueError(f"the cards of {len(parts)} models take {len(text):,} bytes; use a smaller shard_size")
     return save(tensors | {f"seen.{i}": v for i, v in enumerate(sets.values())}, {"mltransfer": text})
@@ -79,14 +79,6 @@ def read_heads(
     except Exception as error: raise ValueError(f"not a shard of source models: {type(error).__name__}: {error}") from error
 
 
-def _shapes(head: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    "Shape of each stacked tensor of one model."
-    w, shapes = head.get("widths"), {"y_scaling": (2, len(head["tasks"]))}
-    if w is None: return shapes | {"columns": (head["inputs"],), "estimator": (head["bytes"],)}
-    for i, (a, b) in enumerate(zip(w, w[1:])): shapes |= {f"layers.{i}.weight": (b, a), f"layers.{i}.bias": (b,)}
-    return shapes | {"columns": (w[0],), "x_scaling": (2, w[0])}
-
-
 def read_models(
     path: str | Path, # A shard
     ids: Iterable[str], # Of the wanted models
@@ -100,7 +92,7 @@ def read_models(
                 i = positions[wanted]
                 head, k = models[i]["head"], f"seen.{int(models[i]['seen'])}"
                 if k not in seen: seen[k] = file.get_tensor(k)
-                tensors = {n: file.get_slice(n)[(i, *map(slice, shape))] for n, shape in _shapes(head).items()}
+                tensors = {n: file.get_slice(n)[(i, *map(slice, shape))] for n, shape in tensor_shapes(head).items()}
                 tensors = {n: t.astype(np.float32) if t.dtype == np.float16 else t for n, t in tensors.items()} | {"seen": seen[k]}
                 if content_id(head, tensors) != wanted: raise ValueError("its content does not give its id, so it is damaged")
                 out.append(put_together(head, tensors))
@@ -438,7 +430,7 @@ def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: i
         ids.append(part[0])
         if part[0] not in library: groups.setdefault(stack_key(source), {})[part[0]] = part
     for group in groups.values():
-        parts = sorted(group.values(), key=lambda p: (p[1].get("widths") or [p[1]["bytes"]], p[0]))
+        parts = sorted(group.values(), key=lambda p: (p[1]["network"]["widths"] if "network" in p[1] else [p[1]["bytes"]], p[0]))
         for i in range(0, len(parts), shard_size):
             data = pack(parts[i : i + shard_size], half=half)
             library.folder.store(f"{hashlib.sha256(data).hexdigest()}.safetensors", [data])

@@ -23,12 +23,12 @@ from sklearn.base import RegressorMixin, TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 from .core import Featurizer, Task
-from .networks import MLP
+from .networks import MLP, NETWORKS, Network, build_network
 
 # %% auto #0
 __all__ = ['FEATURIZERS', 'Layer', 'ESTIMATORS', 'featurizer_parts', 'build_featurizer', 'hash_keys', 'SourceModel', 'card_html',
-           'EstimatorSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'load_source',
-           'stack_key', 'stack', 'SourceBatch']
+           'EstimatorSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes',
+           'load_source', 'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #387b150e
 FEATURIZERS = {name: module for module, names in {
@@ -76,7 +76,7 @@ class SourceModel:
 
     def __init__(
         self,
-        net: MLP, # Trained network
+        net: Network, # Trained network
         featurizer: TransformerMixin, # Turns raw inputs into descriptors
         tasks: Sequence[Task], # One per output of the network
         *,
@@ -90,7 +90,7 @@ class SourceModel:
             raise ValueError(f"the network maps {net.widths[0]} descriptors to {net.widths[-1]} properties, "
                              f"but got {len(columns)} columns and {len(tasks)} tasks")
         self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
-        self.architecture = f"{net.activation} {'-'.join(map(str, net.widths))}"
+        self.architecture = f"{type(net).__name__} {'-'.join(map(str, net.widths))}"
         self.columns, self.seen, self.card = np.asarray(columns), seen, card or {}
         self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), np.asarray(y_scaling, np.float32)
 
@@ -224,8 +224,8 @@ def take_apart(
         head |= {"estimator": source.architecture, "bytes": len(source.data), "inputs": len(source.columns)}
         tensors["estimator"] = np.frombuffer(source.data, np.uint8)
     else:
-        head |= {"widths": source.net.widths, "activation": source.net.activation}
-        tensors |= {k: np.ascontiguousarray(v.numpy(force=True)) for k, v in source.net.state_dict().items()} | {"x_scaling": source.x_scaling}
+        head["network"] = source.net.spec()
+        tensors |= {f"net.{k}": np.ascontiguousarray(v.numpy(force=True)) for k, v in source.net.state_dict().items()} | {"x_scaling": source.x_scaling}
     head |= {"featurizer": featurizer_parts(source.featurizer), "card": source.card}
     return json.loads(json.dumps(head, default=float)), tensors
 
@@ -268,9 +268,19 @@ def put_together(
     shared = {"columns": tensors["columns"], "y_scaling": tensors["y_scaling"], "seen": tensors["seen"], "card": head["card"]}
     featurizer, tasks = build_featurizer(head["featurizer"]), [Task(**t) for t in head["tasks"]]
     if "estimator" in head: return EstimatorSource(tensors["estimator"].tobytes(), featurizer, tasks, name=head["estimator"], **shared)
-    with torch.device("meta"): net = MLP(head["widths"], head["activation"]) # no weights are drawn: the caller's random numbers stay
-    net.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items() if k.startswith("layers.")}, assign=True)
+    net = build_network(head["network"], {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
     return SourceModel(net, featurizer, tasks, x_scaling=tensors["x_scaling"], **shared)
+
+
+def tensor_shapes(
+    head: dict[str, Any], # From `take_apart`
+) -> dict[str, tuple[int, ...]]: # By name; `seen` is left out, it has any length
+    "Say which tensors belong to a head, and of which shape."
+    shapes = {"y_scaling": (2, len(head["tasks"]))}
+    if "estimator" in head: return shapes | {"columns": (head["inputs"],), "estimator": (head["bytes"],)}
+    options = dict(head["network"])
+    with torch.device("meta"): net = NETWORKS[options.pop("name")](**options)
+    return shapes | {"columns": net.widths[:1], "x_scaling": (2, net.widths[0])} | {f"net.{k}": tuple(v.shape) for k, v in net.state_dict().items()}
 
 
 def load_source(
@@ -289,7 +299,8 @@ def stack_key(
     source: SourceModel, # Any source
 ) -> str: # Equal for sources whose tensors can be stacked
     "Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth."
-    kind = source.architecture if isinstance(source, EstimatorSource) else [source.net.activation, len(source.net.widths)]
+    if isinstance(source, EstimatorSource): kind: Any = source.architecture
+    else: kind = source.net.spec() | {"widths": len(source.net.widths), "dropout": 0}
     return json.dumps([featurizer_parts(source.featurizer), kind])
 
 
@@ -345,7 +356,9 @@ class SourceBatch:
         for i, s in enumerate(self.sources): groups.setdefault(stack_key(s), []).append(i)
         self._parts: list[tuple[list[int], _Stack | SourceModel]] = []
         for members in groups.values():
-            if isinstance(self.sources[members[0]], EstimatorSource): self._parts += [([i], self.sources[i]) for i in members]; continue
+            if type(getattr(self.sources[members[0]], "net", None)) is not MLP:
+                self._parts += [([i], self.sources[i]) for i in members]
+                continue
             members = sorted(members, key=lambda i: self.sources[i].net.widths)
             chunks = [members[k : k + 8] for k in range(0, len(members), 8)]
             self._parts += [(chunk, _Stack([self.sources[i] for i in chunk])) for chunk in chunks]

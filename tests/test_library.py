@@ -13,7 +13,7 @@ from mltransfer.catalogue import Catalogue
 from mltransfer.core import Task
 from mltransfer.library import Library, read_heads
 from mltransfer.molecule import Constitution
-from mltransfer.networks import build
+from mltransfer.networks import MultiTaskEncoder, ResidualMLP, build
 from mltransfer.source import EstimatorSource, SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source
 
 smiles = ["CCO", "c1ccccc1", "*CC*", "*OCC*", "CC(=O)O", "CCCCCC"]
@@ -22,10 +22,10 @@ table = featurizer.fit_transform(smiles)
 rng = np.random.default_rng(0)
 
 
-def source(*hidden, tasks=1, columns=None, activation="relu", seed=0, log=False, seen=("CCO",), property="p", card=None):
+def source(*hidden, kind=None, tasks=1, columns=None, activation="relu", seed=0, log=False, seen=("CCO",), property="p", card=None):
     columns = np.arange(table.shape[1]) if columns is None else columns
     return SourceModel(
-        build([len(columns), *hidden, tasks], activation=activation, random_state=seed), featurizer,
+        kind([len(columns), *hidden, tasks]) if kind else build([len(columns), *hidden, tasks], activation=activation, random_state=seed), featurizer,
         [Task(f"{property} {i}" if i else property, "K", log=log) for i in range(tasks)], columns=columns,
         x_scaling=np.stack([table.mean(0)[columns], table.std(0)[columns] + 1]), y_scaling=np.stack([np.arange(tasks), np.ones(tasks)]),
         seen=hash_keys(seen), card=card)
@@ -40,7 +40,8 @@ def forest(estimator=None, seed=0):
 
 
 mixed = [source(16, 8), source(40, 8, seed=1), source(12, seed=2), source(16, 8, activation="gelu"), source(20, 8, tasks=3, log=True),
-         source(16, 8, columns=np.arange(5)), source(9, 8, seen=("CCC", "CCN")), forest()]
+         source(16, 8, columns=np.arange(5)), source(9, 8, seen=("CCC", "CCN")), forest(),
+         source(8, 8, kind=ResidualMLP), source(6, 6, kind=ResidualMLP), source(8, 8, tasks=3, kind=MultiTaskEncoder)]
 
 
 @pytest.fixture
@@ -91,7 +92,8 @@ def test_order_of_adding_does_not_matter_for_ids(library, tmp_path):
 def test_shards_hold_one_featurizer_kind_and_depth(library):
     for name in library.folder.listing():
         heads = [m["head"] for m in read_heads(library.folder.locate(name))]
-        assert len({(json.dumps(h["featurizer"]), h.get("activation"), h.get("estimator"), len(h.get("widths", []))) for h in heads}) == 1
+        depths = [len(h["network"]["widths"]) if "network" in h else h["estimator"] for h in heads]
+        assert len({(json.dumps(h["featurizer"]), h.get("network", {}).get("name"), d) for h, d in zip(heads, depths)}) == 1
 
 
 @settings(max_examples=25, deadline=None)

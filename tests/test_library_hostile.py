@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from mltransfer.library import Library, ShardFolder, read_heads, read_models
+from mltransfer.library import Library, read_heads, read_models
 from mltransfer.source import EstimatorSource, card_html, load_source, save_source
 from test_library import featurizer, forest, same, source
 
@@ -165,10 +165,11 @@ def test_catalogue_that_lies_about_a_model(library):
 CARDS = {
     "unknown featurizer": (lambda m: m[0]["head"].update(featurizer=[{"name": "os.system", "params": {"command": "touch outside.txt"}}]), "unknown descriptor 'os.system'"),
     "unknown parameter": (lambda m: m[0]["head"]["featurizer"][0]["params"].update(evil=1), "argument|evil"),
-    "unknown activation": (lambda m: m[0]["head"].update(activation="__import__('os').system"), "activation must be one of"),
+    "unknown activation": (lambda m: m[0]["head"]["network"].update(activation="__import__('os').system"), "activation must be one of"),
     "unknown estimator": (lambda m: m[0]["head"].update(estimator="Pipeline", bytes=4, inputs=4), ""),
-    "wrong widths": (lambda m: m[0]["head"].update(widths=[10**9, 10**9, 1]), ""),
-    "negative widths": (lambda m: m[0]["head"].update(widths=[-1, 8, 1]), ""),
+    "unknown network": (lambda m: m[0]["head"]["network"].update(name="Sequential"), "Sequential"),
+    "wrong widths": (lambda m: m[0]["head"]["network"].update(widths=[10**9, 10**9, 1]), ""),
+    "negative widths": (lambda m: m[0]["head"]["network"].update(widths=[-1, 8, 1]), ""),
     "other set of seen": (lambda m: m[0].update(seen=7), "seen.7"),
 }
 

@@ -179,7 +179,7 @@ CAPTIONS = {
     "a": "(a) Random 5-fold: a forest on fingerprints, the published baseline, beside the transferred model.",
     "b": "(b) Stratified group 6-fold: whole families of polymers are unseen; the order of the two stays.",
     "errors": "Networks trained on heat capacities add little to the best direct model; the glass transition of other polymers does.",
-    "sources": "A better source is hardly a better descriptor: error on the source against error on the target, one point per network.",
+    "sources": "Single sources, one point each: a better source harms less, but most leave the target worse off than no source (line).",
     "c": "(c) Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
 }
 
