@@ -21,7 +21,7 @@ __all__ = ['COLUMNS', 'Entry', 'card_rows', 'Catalogue', 'query', 'summary']
 
 # %% ../nbs/31_catalogue.ipynb #0bcbaeec
 COLUMNS = {"id": "TEXT", "output": "INTEGER", "property": "TEXT", "unit": "TEXT", "kind": "TEXT", "data": "TEXT", "licence": "TEXT", "rows": "INTEGER",
-           "mae": "REAL", "mae_of_median": "REAL", "error": "REAL", "descriptors": "TEXT", "model": "TEXT"}
+           "mae": "REAL", "mae_of_median": "REAL", "mae_of_forest": "REAL", "error": "REAL", "descriptors": "TEXT", "model": "TEXT"}
 
 def card_rows(
     model_id: str, # 16 hexadecimal digits
@@ -39,10 +39,10 @@ def card_rows(
         name = names[i] if i < len(names) else ""
         metrics = card.get("metrics", {}).get(name, {})
         part = "test" if "test_mae" in metrics else "valid"
-        mae, median = (_number(metrics.get(f"{part}_{m}")) for m in ("mae", "mae_of_median"))
+        mae, median, forest = (_number(metrics.get(f"{part}_{m}")) for m in ("mae", "mae_of_median", "mae_of_forest"))
         error = mae / median if mae is not None and median else None
         rows.append((model_id, i, _text(task.property), _text(task.unit), task.kind, _text(name), _text(card.get("data", {}).get(name, {}).get("licence", "")),
-                     _number(metrics.get("rows", {}).get("train")), mae, median, error, descriptors, model))
+                     _number(metrics.get("rows", {}).get("train")), mae, median, forest, error, descriptors, model))
     if not rows: raise ValueError(f"model {model_id} has no task")
     return rows
 

@@ -79,6 +79,7 @@ class CGCNN(nn.Module):
         n_convolutions: int = 3, # Rounds of hearing the neighbours, > 0
         hidden: Sequence[int] = (128,), # Widths of the dense layers after the average, at least one, all > 0
         n_out: int = 1, # Number of properties, > 0
+        random_state: int = 0, # Seed of the weights; the global generator is left as it was
     ):
         super().__init__()
         if not hidden or min(n_edges, width, n_convolutions, *hidden, n_out) < 1:
@@ -87,9 +88,11 @@ class CGCNN(nn.Module):
         if table.ndim != 2: raise ValueError(f"elements is a table with one row per atomic number, got shape {tuple(table.shape)}")
         self.register_buffer("elements", table)
         self.widths = (table.shape[1], width, *hidden, n_out)
-        self.embedding = nn.Linear(table.shape[1], width)
-        self.convolutions = nn.ModuleList(GraphConvolution(width, n_edges) for _ in range(n_convolutions))
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(self.widths[1:], self.widths[2:]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(random_state)
+            self.embedding = nn.Linear(table.shape[1], width)
+            self.convolutions = nn.ModuleList(GraphConvolution(width, n_edges) for _ in range(n_convolutions))
+            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(self.widths[1:], self.widths[2:]))
 
     def hidden(self, x: GraphBatch) -> list[tuple[Tensor, Tensor]]:
         "Return each layer with one row per crystal before and after its activation: the average over atoms first."

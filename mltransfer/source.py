@@ -133,9 +133,10 @@ class SourceModel:
         return f"SourceModel({', '.join(t.property for t in self.tasks)}; {self.architecture})"
 
 # %% ../nbs/30_source.ipynb #cd3d6fa9
-def _table(rows: Iterable[Sequence[Any]]) -> str:
+def _table(rows: Iterable[Sequence[Any]], head: bool = True) -> str:
     show = lambda v: f"{v:.4g}" if isinstance(v, float) else str(v)
-    cells = ("".join(f"<td style='text-align: left'>{escape(show(v))}</td>" for v in row) for row in rows)
+    cell = lambda v, tag: f"<{tag} style='text-align: left'>{escape(show(v))}</{tag}>"
+    cells = ("".join(cell(v, "th" if i == 0 and head else "td") for v in row) for i, row in enumerate(rows))
     return "<table>" + "".join(f"<tr>{c}</tr>" for c in cells) + "</table>"
 
 
@@ -146,7 +147,7 @@ def card_html(
     card, kinds = source.card, sorted({t.kind for t in source.tasks})
     data = [(name, *(d.get(k, "") for k in ("nature", "citation", "licence"))) for name, d in card.get("data", {}).items()]
     errors = [(name, *(m.get("rows", {}).get(k, "") for k in ("train", "valid", "test")),
-               *(m.get(k, "") for k in ("valid_mae", "test_mae", "test_mae_of_median"))) for name, m in card.get("metrics", {}).items()]
+               *(m.get(k, "") for k in ("valid_mae", "test_mae", "test_mae_of_median", "test_mae_of_forest"))) for name, m in card.get("metrics", {}).items()]
     made = [("descriptors", " + ".join(p["name"] for p in featurizer_parts(source.featurizer)) + f", {len(source.columns)} columns"),
             ("model", source.architecture)]
     made += [(k, v) for k, v in card.items() if k not in ("data", "metrics", "limits")]
@@ -154,8 +155,8 @@ def card_html(
                                     "standard deviations from these are clipped, and predictions there are guesses.")
     parts = [f"<b>{escape(', '.join(t.label for t in source.tasks))}</b>"]
     if data: parts.append(_table([("data", "values", "citation", "licence"), *data]))
-    if errors: parts.append(_table([("MAE", "train rows", "valid rows", "test rows", "valid", "test", "median, test"), *errors]))
-    return "".join([*parts, _table(made), f"<p>{escape(str(limits))}</p>"])
+    if errors: parts.append(_table([("MAE", "train rows", "valid rows", "test rows", "valid", "test", "test: median", "test: forest"), *errors]))
+    return "".join([*parts, _table(made, head=False), f"<p>{escape(str(limits))}</p>"])
 
 # %% ../nbs/30_source.ipynb #66f9748c
 ESTIMATORS = {"RandomForestRegressor": "sklearn.ensemble", "ExtraTreesRegressor": "sklearn.ensemble",

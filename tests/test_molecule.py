@@ -78,7 +78,7 @@ def polymers() -> list[list[str]]:
     folder = Path(os.environ.get("MLTRANSFER_DATA", "")) / "polymer"
     files = [f for name in ("radonpy_pi1070.csv", "khazana_*.csv") for f in sorted(folder.glob(name))]
     if len(files) < 5: pytest.skip("MLTRANSFER_DATA names no folder with the polymer tables")
-    units = sorted({s for f in files for s in pd.read_csv(f).filter(like="smiles").iloc[:, 0] if len(s) < 50})
+    units = sorted({s for f in files for s in pd.read_csv(f).filter(like="smiles").iloc[:, 0] if len(s) < 80})
     rng = random.Random(0)
     return [[s, doubled(s), cut_elsewhere(s, rng), cut_elsewhere(doubled(s), rng), shuffled(read_smiles(s), rng)]
             for s in rng.sample(units, 60)]

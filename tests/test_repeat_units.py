@@ -45,10 +45,6 @@ def test_ring_has_the_atoms_of_the_chain(smiles):
     assert sorted(map(describe, mol.GetAtoms())) == sorted(d for a in unit.GetAtoms() if a.GetAtomicNum() for d in [describe(a)] * k)
 
 
-artificial = pytest.mark.xfail(reason="the ring of units is perceived as a ring of the molecule")
-
-
-@artificial
 @pytest.mark.parametrize("smiles", ["*c1ccc(C=C*)cc1", "*Nc1ccc(*)cc1", "*C(=O)NC(=O)c1ccc(*)cc1", "*C#Cc1ccc(*)s1", "*C(=O)c1ccc(N(*)C)cc1"])
 def test_artificial_ring_is_never_aromatic(smiles):
     mol, unit = ring(smiles), chain(smiles, 1)
@@ -56,7 +52,6 @@ def test_artificial_ring_is_never_aromatic(smiles):
     assert aromatic(mol) == aromatic(unit) * mol.GetNumAtoms() // heavy(unit)
 
 
-@artificial
 def test_ring_of_many_rings_is_described_by_few():
     "Round a ring of 24 phenylenes there are 2 to the 24 shortest ways; none of them is chemistry."
     unit = "*c1ccc(Oc2ccc(-c3ccc(Oc4ccc(-c5ccc(Oc6ccc(*)cc6)cc5)cc4)cc3)cc2)cc1"
