@@ -324,8 +324,8 @@ def _read_manifest(data: bytes, url: str) -> dict[str, int]:
 
 def _push(folder: ShardFolder, sizes: Mapping[str, int], url: str, progress: bool) -> str:
     "Upload intact shards, then the manifest of these and of those that were there."
+    if url.startswith(("http://", "https://")): raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     fs, root = fsspec.url_to_fs(url)
-    if "http" in fs.protocol or "https" in fs.protocol: raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     local = ShardFolder(Path(root) / "shards") if isinstance(fs, LocalFileSystem) else None
     fs.makedirs(f"{root}/shards", exist_ok=True)
     try: there = _read_manifest(fs.cat_file(f"{root}/manifest.json"), url)

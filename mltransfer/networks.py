@@ -166,7 +166,7 @@ def random_spec(
     if recipe not in RECIPES: raise ValueError(f"unknown recipe {recipe!r}; known are {list(RECIPES)}")
     r = RECIPES[recipe]
     hidden = r.hidden(n_in, np.random.default_rng(random_state))
-    return MLP([n_in, *hidden, n_out], r.activation, r.dropout).spec()
+    with torch.device("meta"): return MLP([n_in, *hidden, n_out], r.activation, r.dropout).spec() # without weights
 
 # %% ../nbs/12_networks.ipynb #65ba6ae2
 class ResidualMLP(Network):

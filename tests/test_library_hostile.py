@@ -317,7 +317,7 @@ def test_read_only_folder(library, tmp_path):
     (places[2] / "index.sqlite").unlink()
     inside = [p for place in places for p in [place, *place.rglob("*")]]
     for p in inside: p.chmod(0o555 if p.is_dir() else 0o444)
-    for p in library.path.parents[:3]: p.chmod(p.stat().st_mode | 0o055)
+    for p in library.path.parents[:4]: p.chmod(p.stat().st_mode | 0o055)
     before = {p: p.stat().st_mtime_ns for p in inside}
     done = child("""
         import os

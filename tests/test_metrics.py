@@ -64,7 +64,7 @@ def test_missing_predictions_are_named(score, hole):
 def test_shapes_must_agree(score):
     with pytest.raises(ValueError, match=r"prediction has shape \(2,\), but y has shape \(3,\)"): score([1, 2, 3], [1, 2])
     with pytest.raises(ValueError, match=r"\(3, 1\)"): score([1, 2, 3], [[1], [2], [3]])
-    with pytest.raises(ValueError, match="0 rows"): score([], [])
+    with pytest.raises(ValueError, match="0 samples"): score([], [])
 
 
 @pytest.mark.filterwarnings("error")

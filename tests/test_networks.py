@@ -122,6 +122,12 @@ def test_recipes(recipe, seed, n_in, n_out):
     if recipe != "xenonpy-pool": assert spec["widths"][1:-1] == sorted(spec["widths"][1:-1], reverse=True)
 
 
+def test_drawing_a_shape_draws_no_weights():
+    before = torch.get_rng_state()
+    random_spec("elemnet", 86)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 @recipes
 def test_recipes_are_diverse(recipe):
     shapes = {tuple(random_spec(recipe, 290, random_state=i)["widths"]) for i in range(100)}

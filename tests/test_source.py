@@ -41,7 +41,7 @@ def test_a_strange_material_stays_finite(source): assert np.isfinite(source.hidd
 @pytest.mark.parametrize("change, said", [
     ({"featurizer": [{"name": "__import__", "params": {}}]}, "unknown descriptor"),
     ({"featurizer": [{"name": "Constitution", "params": {"evil": 1}}]}, "not a source model"),
-    ({"widths": [1, 2]}, "not a source model"), ({"tasks": []}, "maps"), ({"tasks": [{"property": "x", "kind": "alloy"}]}, "must be one of"),
+    ({"network": {"widths": [1, 2]}}, "not a source model"), ({"tasks": []}, "maps"), ({"tasks": [{"property": "x", "kind": "alloy"}]}, "must be one of"),
 ])
 def test_a_forged_card_is_refused(source, tmp_path, change, said):
     path = save_source(source, tmp_path / "a.safetensors")
