@@ -63,7 +63,8 @@ class Dataset:
     def groups(self) -> pd.Series: # Keys
         "The key of each material, for splits and for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
-        keys = read_rows(self.X, cache(KEYS[self.task.kind]), self.task.kind)
+        key = KEYS[self.task.kind]
+        keys = read_rows(self.X, key if self.task.kind == "crystal" else cache(key), self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
 
     def __len__(self) -> int: return len(self.frame)

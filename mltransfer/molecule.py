@@ -26,6 +26,12 @@ __all__ = ['Fingerprint', 'Morgan', 'FeatureMorgan', 'AtomPair', 'TopologicalTor
            'CDKLikeHybridization', 'CDKLikeExtended', 'rcdk_nine', 'SparseFilter', 'RDKitDescriptors', 'Constitution']
 
 # %% ../nbs/21_molecule.ipynb #91bdf821
+def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
+    "RDKit's bit vectors as a table."
+    packed = np.frombuffer(b"".join(map(DataStructs.BitVectToBinaryText, vectors)), dtype=np.uint8)
+    return np.unpackbits(packed.reshape(len(vectors), -1), axis=1, bitorder="little")[:, :vectors[0].GetNumBits()]
+
+
 class Fingerprint(Featurizer):
     "Hash the fragments of a molecule or repeat unit into columns; the base of the classes below."
 
@@ -51,9 +57,13 @@ class Fingerprint(Featurizer):
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
         "Bits or counts of each molecule, shape (n_samples, n_bits)."
-        generator = self._generator()
-        row = generator.GetCountFingerprintAsNumPy if self.counts else generator.GetFingerprintAsNumPy
-        return np.stack([row(m) for m in mols])
+        generator = self._generator() # takes the whole list, on all cores
+        if not self.counts: return _bits(generator.GetFingerprints(mols, numThreads=0))
+        Z = np.zeros((len(mols), self.n_bits), dtype=np.float32)
+        for z, v in zip(Z, generator.GetCountFingerprints(mols, numThreads=0)):
+            found = v.GetNonzeroElements()
+            z[list(found)] = list(found.values())
+        return Z
 
     def _compute(self, rows: list[Chem.Mol]) -> NDArray[Any]:
         if self.per_heavy_atom and not self.counts:
@@ -127,13 +137,6 @@ class Path(Fingerprint):
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#rdkit-fingerprints"]
 
 # %% ../nbs/21_molecule.ipynb #79db1299
-def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
-    "RDKit's bit vectors as a table."
-    Z = np.zeros((len(vectors), len(vectors[0])), dtype=np.uint8)
-    for row, vector in zip(Z, vectors): DataStructs.ConvertToNumpyArray(vector, row)
-    return Z
-
-
 class Layered(Fingerprint):
     "Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit)."
 

@@ -71,10 +71,10 @@ def read_molecule(
     repeat: Repeat = "ring", # What stands for a repeat unit
 ) -> Chem.Mol: # A closed-shell molecule without `*`
     "Read a row: a molecule as it is, a repeat unit as the molecule that stands for it."
-    mol = read_smiles(smiles)
-    if all(a.GetAtomicNum() for a in mol.GetAtoms()): return mol
-    if repeat == "ring": return ring(smiles)
     if repeat not in Repeat.__args__: raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
+    mol = read_smiles(smiles)
+    if "*" not in smiles and "#0" not in smiles: return mol
+    if repeat == "ring": return ring(smiles)
     capped = Chem.RWMol(chain(smiles, 3 if repeat == "oligomer" else 1))
     for a in open_ends(capped): a.SetAtomicNum(1)
     return Chem.RemoveHs(capped.GetMol())

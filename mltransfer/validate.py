@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from .core import check_target
 from .metrics import mae, scores
-from .networks import build
+from .networks import build_network
 from .source import SourceModel, hash_keys
 
 # %% auto #0
@@ -106,7 +106,7 @@ def untrained(
     "Return the null model of some sources: the same networks before training."
     null = []
     for i, s in enumerate(sources):
-        net = build(s.net.widths, activation=s.net.activation, random_state=random_state + i)
+        net = build_network(s.net.spec(), random_state=random_state + i)
         null.append(SourceModel(net, s.featurizer, s.tasks, columns=s.columns, x_scaling=s.x_scaling, y_scaling=s.y_scaling,
                                 seen=s.seen[:0], card={"data": s.card.get("data", {}), "untrained": True}))
     return null
