@@ -21,7 +21,11 @@ def chain(
     n: int, # How many shortest units, >= 1
 ) -> Chem.Mol: # A linear chain of `n` units that still has its two `*`
     "Join `n` shortest repeat units head to tail."
-    unit = Chem.MolFromSmiles(polymer_key(smiles))
+    return _join(Chem.MolFromSmiles(polymer_key(smiles)), n)
+
+
+def _join(unit: Chem.Mol, n: int) -> Chem.Mol:
+    "`n` copies of a repeat unit, head to tail."
     out = Chem.RWMol(unit)
     head, tail = (a.GetIdx() for a in open_ends(unit))
     size = unit.GetNumAtoms()
@@ -50,10 +54,10 @@ def ring(
     backbone: int = 12, # Fewest backbone atoms in the ring
 ) -> Chem.Mol: # The closed ring, without `*`
     "Close the shortest repeat unit into a ring of k units, k >= 3."
-    unit = chain(smiles, 1)
+    unit = Chem.MolFromSmiles(polymer_key(smiles))
     first, last = (a.GetIdx() for a in open_ends(unit))
     per_unit = len(Chem.GetShortestPath(unit, first, last)) - 2
-    out = Chem.RWMol(chain(smiles, max(3, -(-backbone // per_unit))))
+    out = Chem.RWMol(_join(unit, max(3, -(-backbone // per_unit))))
     first, last = (a.GetIdx() for a in open_ends(out))
     _link(out, first, last)
     for i in sorted((first, last), reverse=True): out.RemoveAtom(i)
