@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset
 
 # %% ../nbs/10_data.ipynb #b3db806c
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
+_KEYS = {kind: key if kind == "crystal" else lru_cache(2**19)(key) for kind, key in KEYS.items()} # tables share materials, and the key of a polymer takes milliseconds
 
 class Dataset:
     "Materials, one property of each, and where the numbers come from."
@@ -63,8 +64,7 @@ class Dataset:
     def groups(self) -> pd.Series: # Keys
         "The key of each material, for splits and for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
-        key = KEYS[self.task.kind]
-        keys = read_rows(self.X, key if self.task.kind == "crystal" else cache(key), self.task.kind)
+        keys = read_rows(self.X, _KEYS[self.task.kind], self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
 
     def __len__(self) -> int: return len(self.frame)

@@ -118,6 +118,7 @@ class Recipe:
     hidden: Callable[[int, np.random.Generator], Sequence[int]]  # From the number of inputs to hidden widths
     activation: Activation = "relu"  # Non-linearity of the recipe
     dropout: float | tuple[float, ...] = 0.0  # Share silenced in training, one for all or one per hidden layer
+    kind: str = "MLP"  # Name in `NETWORKS`
 
 def _between(depth: tuple[int, int], **limits: Any) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "A pyramid with limits that do not depend on the inputs."
@@ -130,6 +131,10 @@ def _relative(depth: tuple[int, int], share: tuple[float, float], falling: bool 
         widths = [int(w) for w in np.ceil(rng.uniform(*share, n) * n_in)]
         return sorted(widths, reverse=True) if falling else widths
     return draw
+
+def _even(depth: tuple[int, int], limits: tuple[int, int]) -> Callable[[int, np.random.Generator], Sequence[int]]:
+    "Layers of one width, drawn evenly on a logarithmic scale."
+    return lambda n_in, rng: [int(np.exp(rng.uniform(*np.log(limits))))] * int(rng.integers(depth[0], depth[1] + 1))
 
 def _decaying(space: Callable[..., np.ndarray]) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "Widths between two limits that fall from the first layer to the last."
@@ -153,6 +158,8 @@ RECIPES: dict[str, Recipe] = {
     "xenonpy-linear": Recipe(_decaying(np.linspace), "leaky_relu"),
     "xenonpy-log": Recipe(_decaying(np.geomspace), "leaky_relu"),
     "elemnet": Recipe(lambda n_in, rng: _ELEMNET, "relu", _ELEMNET_DROPOUT),
+    "residual": Recipe(_even((2, 4), (64, 256)), "gelu", kind="ResidualMLP"),
+    "encoder": Recipe(_even((2, 4), (64, 256)), "gelu", kind="MultiTaskEncoder"),
 }
 
 def random_spec(
@@ -160,13 +167,15 @@ def random_spec(
     n_in: int, # Number of inputs
     n_out: int = 1, # Number of outputs
     *,
+    hidden: Sequence[int] | None = None, # Widths of the hidden layers instead of drawn ones
     random_state: int = 0, # Seed of the shape
 ) -> dict[str, Any]: # A description for `build_network`
     "Draw the description of a network by a named recipe."
     if recipe not in RECIPES: raise ValueError(f"unknown recipe {recipe!r}; known are {list(RECIPES)}")
     r = RECIPES[recipe]
-    hidden = r.hidden(n_in, np.random.default_rng(random_state))
-    with torch.device("meta"): return MLP([n_in, *hidden, n_out], r.activation, r.dropout).spec() # without weights
+    drawn = r.hidden(n_in, np.random.default_rng(random_state)) if hidden is None else hidden
+    return {"name": r.kind, "widths": [n_in, *map(int, drawn), n_out], "activation": r.activation,
+            "dropout": list(r.dropout) if isinstance(r.dropout, tuple) else r.dropout}
 
 # %% ../nbs/12_networks.ipynb #65ba6ae2
 class ResidualMLP(Network):

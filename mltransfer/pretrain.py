@@ -5,7 +5,8 @@
 # %% ../nbs/50_pretrain.ipynb #7f73795d
 from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,19 +14,21 @@ import numpy as np
 import pandas as pd
 import sklearn
 import torch
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import Ridge
+from sklearn.base import RegressorMixin, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import ElasticNet, Ridge
 
 from .core import Task, seeds
 from .data import Dataset
-from .networks import random_pyramid
-from .source import SourceModel, hash_keys
+from .labels import from_learnt, likely_exponent, to_learnt
+from .networks import RECIPES, random_spec
+from .source import EstimatorSource, SourceModel, hash_keys
 from .training import Schedule, train_many
 
 # %% auto #0
-__all__ = ['join', 'pretrain']
+__all__ = ['Labels', 'Parts', 'OTHERS', 'join', 'pretrain']
 
 # %% ../nbs/50_pretrain.ipynb #b9da3b73
 def join(
@@ -64,44 +67,49 @@ def _scaling(table: NDArray[np.floating]) -> NDArray[np.float32]:
     scale = np.nanstd(table, axis=0)
     return np.stack([np.nanmean(table, axis=0), np.where(scale > 0, scale, 1)]).astype(np.float32)
 
-
-def _learnt(Y: pd.DataFrame, tasks: Sequence[Task]) -> NDArray[np.floating]:
-    "Labels as networks learn them: the decadic logarithm where a task spreads over decades."
-    return np.where([t.log for t in tasks], np.log10(Y.where(Y > 0)), Y)
-
 # %% ../nbs/50_pretrain.ipynb #51e75b5a
-def _choose_scale(tasks: Sequence[Task], Y: pd.DataFrame, Z: NDArray[np.float32], parts: dict[str, NDArray[np.integer]]) -> list[Task]:
-    "For each task, choose value or logarithm by the validation error of a ridge regression."
-    def error(task: Task, name: str) -> float:
-        known = {p: r[Y[name].notna().to_numpy()[r]] for p, r in parts.items()}
-        y = _learnt(Y[[name]], [task])[:, 0]
-        found = Ridge(alpha=10).fit(Z[known["train"]], y[known["train"]]).predict(Z[known["valid"]])
-        low, high = y[known["train"]].min(), y[known["train"]].max()
-        found = np.clip(found, low, high)
-        return float(np.abs((10**found if task.log else found) - Y[name].to_numpy()[known["valid"]]).mean())
+Labels = tuple[Task, float] # A task, logarithmic or not, and the exponent of its labels
+Parts = dict[str, NDArray[np.integer]] # Rows for training, for stopping and for the card
 
-    out = []
-    for task, name in zip(tasks, Y):
-        both = [replace(task, log=log) for log in (False, True)]
-        decidable = (Y[name].dropna() > 0).all() and Y[name].iloc[parts["valid"]].notna().any()
-        out.append(min(both, key=lambda t: error(t, name)) if decidable else task)
-    return out
+def _label_error(task: Task, exponent: float, y: NDArray, Z: NDArray[np.float32], parts: Parts) -> float:
+    "Validation error of a ridge regression that learns `y` in this way, in the unit of `y`."
+    train, valid = (parts[p][np.isfinite(y[parts[p]])] for p in ("train", "valid"))
+    label = to_learnt(y[:, None], [task], exponent)
+    found = Ridge(alpha=10).fit(Z[train], label[train, 0]).predict(Z[valid])
+    found = from_learnt(np.clip(found, label[train].min(), label[train].max())[:, None], [task], exponent)
+    return float(np.abs(found[:, 0] - y[valid]).mean())
+
+
+def _choose_labels(task: Task, y: NDArray, Z: NDArray[np.float32], parts: Parts, transform: str) -> Labels:
+    "How one property is learnt."
+    known = y[np.r_[parts["train"], parts["valid"]]]
+    plain = replace(task, log=False)
+    if transform == "task": return task, 1.0
+    ways = {"standard": (plain, 1.0), "log1p": (plain, 0.0)}
+    if transform in ways: return ways[transform]
+    ways["yeo-johnson"] = (plain, likely_exponent(known))
+    if transform == "yeo-johnson": return ways[transform]
+    if transform != "auto": raise ValueError(f"transform must be one of {['task', *ways, 'auto']}, got {transform!r}")
+    if np.nanmin(known) > 0: ways["log"] = (replace(task, log=True), 1.0)
+    return min(ways.values(), key=lambda way: _label_error(*way, y, Z, parts)) if np.isfinite(y[parts["valid"]]).any() else (task, 1.0)
 
 # %% ../nbs/50_pretrain.ipynb #07fed4b7
-def _forest(n_trees: int, Z: NDArray[np.float32], Y: pd.DataFrame, tasks: Sequence[Task], parts: dict[str, NDArray[np.integer]],
+_FOREST_ROWS = 2000 # at most, for each tree: so that a forest on 100,000 rows takes seconds
+
+def _forest(n_trees: int, Z: NDArray[np.float32], Y: pd.DataFrame, labels: NDArray[np.floating], ways: Sequence[Labels], parts: Parts,
             random_state: int, n_jobs: int) -> NDArray[np.float64]:
     "Predictions of a random forest for each task; its own training rows stay NaN."
-    labels, out, new = _learnt(Y, tasks), np.full(Y.shape, np.nan), np.r_[parts["valid"], parts["test"]]
-    for j, task in enumerate(tasks):
+    out, new = np.full(Y.shape, np.nan), np.r_[parts["valid"], parts["test"]]
+    for j, (task, exponent) in enumerate(ways):
         known = parts["train"][np.isfinite(labels[parts["train"], j])]
-        forest = RandomForestRegressor(n_trees, max_features=1 / 3, random_state=random_state, n_jobs=n_jobs)
+        forest = RandomForestRegressor(n_trees, max_features=1 / 3, max_samples=min(_FOREST_ROWS, len(known)), random_state=random_state, n_jobs=n_jobs)
         found = forest.fit(Z[known], labels[known, j]).predict(Z[new])
-        out[new, j] = 10**found if task.log else found
+        out[new, j] = from_learnt(found[:, None], [task], exponent)[:, 0]
     return out
 
 
 def _metrics(
-    predicted: NDArray[np.floating], Y: pd.DataFrame, parts: dict[str, NDArray[np.integer]], forest: NDArray[np.float64] | None,
+    predicted: NDArray[np.floating], Y: pd.DataFrame, parts: Parts, forest: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
     "Mean absolute error of each task on the rows for training, for stopping, and on the untouched rows."
     out = {}
@@ -118,17 +126,36 @@ def _metrics(
     return out
 
 # %% ../nbs/50_pretrain.ipynb #b52e134c
+def _draw_forest(n: int, rng: np.random.Generator) -> RegressorMixin:
+    trees = int(rng.integers(max(1, min(n, 300) // 2), min(n, 300) + 1))
+    return RandomForestRegressor(trees, max_features=rng.uniform(0.5, 1), max_samples=min(n, _FOREST_ROWS), random_state=int(rng.integers(2**31)))
+
+def _draw_boosting(n: int, rng: np.random.Generator) -> RegressorMixin:
+    return HistGradientBoostingRegressor(max_iter=int(rng.integers(100, 301)), learning_rate=10 ** rng.uniform(-1.7, -0.7),
+                                         max_leaf_nodes=int(rng.integers(8, 33)), l2_regularization=10 ** rng.uniform(-3, 1), random_state=int(rng.integers(2**31)))
+
+def _draw_elastic_net(n: int, rng: np.random.Generator) -> RegressorMixin:
+    return ElasticNet(alpha=10 ** rng.uniform(-3, -1), l1_ratio=rng.uniform(0.1, 0.9), max_iter=10_000)
+
+OTHERS = {"forest": _draw_forest, "boosting": _draw_boosting, "elastic net": _draw_elastic_net}
+
+# %% ../nbs/50_pretrain.ipynb #26d98735
 def _draw(
-    n_useful: int, n_tasks: int, n_models: int, hidden: Sequence[int] | None, n_columns: tuple[int, int] | None, random_state: int,
-) -> tuple[list[NDArray[np.integer]], list[tuple[int, ...]]]:
-    "Descriptors and widths of each network."
-    columns, widths = [], []
-    for seed in seeds(random_state, n_models):
+    n_useful: int, n_models: int, n_columns: tuple[int, int] | None, random_state: int,
+) -> tuple[list[NDArray[np.integer]], list[int]]:
+    "Descriptors and seed of each model."
+    columns, spread = [], seeds(random_state, n_models)
+    for seed in spread:
         rng = np.random.default_rng(seed)
         k = n_useful if n_columns is None else min(n_useful, int(rng.integers(n_columns[0], n_columns[1] + 1)))
         columns.append(np.sort(rng.permutation(n_useful)[:k]))
-        widths.append(random_pyramid(k, n_tasks, random_state=seed) if hidden is None else (k, *hidden, n_tasks))
-    return columns, widths
+    return columns, spread
+
+
+def _fit_other(recipe: str, table: NDArray[np.float32], label: NDArray[np.floating], seed: int) -> RegressorMixin:
+    "Draw a model that is no network, and fit it where the label is known."
+    known = np.isfinite(label)
+    return OTHERS[recipe](int(known.sum()), np.random.default_rng(seed)).fit(table[known], label[known])
 
 
 def _useful(table: NDArray[np.floating]) -> NDArray[np.integer]:
@@ -138,49 +165,88 @@ def _useful(table: NDArray[np.floating]) -> NDArray[np.integer]:
     return useful
 
 
-def _about(data: Sequence[Dataset], schedule: Schedule, groups: Callable[[pd.Series], ArrayLike] | None, random_state: int) -> dict[str, Any]:
+def _about(data: Sequence[Dataset], recipe: str, schedule: Schedule, groups: Callable[[pd.Series], ArrayLike] | None, random_state: int) -> dict[str, Any]:
     "What all cards of a run say."
     return {"data": {d.name: {"nature": d.nature, "citation": d.citation, "licence": d.licence} for d in data},
-            "schedule": asdict(schedule), "random_state": random_state,
+            "recipe": recipe, **({} if recipe in OTHERS else {"schedule": asdict(schedule)}), "random_state": random_state,
             "split": "materials" if groups is None else getattr(groups, "__name__", "groups"),
             "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__}}
 
-# %% ../nbs/50_pretrain.ipynb #26d98735
-def pretrain(
-    data: Sequence[Dataset], # One data set per output of the network
-    featurizer: TransformerMixin, # Turns raw inputs into descriptors
-    *,
-    n_models: int = 1, # How many networks, > 0
-    hidden: Sequence[int] | None = None, # Widths of the hidden layers; a random pyramid for each network if `None`
-    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a network; all if `None`
-    exclude: Iterable[str] = (), # Keys of materials that no source may see
-    groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
-    transform: Literal["task", "auto"] = "task", # Learn the logarithm where the task says so, or where validation rows do
-    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0
-    schedule: Schedule = Schedule(), # How to train
-    random_state: int = 0, # Seed of everything
-    n_jobs: int = 1, # Worker processes; -1 for all cores
-    stack: int = 1, # Networks trained as one program, see `train_many`
-    device: str = "cpu", # Where to train, "cpu" or "cuda"
-    checkpoint: str | Path | None = None, # Folder that keeps finished networks, so that a killed run can go on
-    progress: bool = True, # Show a bar
-) -> list[SourceModel]: # The sources, each with its card
-    "Train source models on one or several properties at once."
-    inputs, Y = join(data, exclude)
-    table = featurizer.fit_transform(inputs)
-    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))
+# %% ../nbs/50_pretrain.ipynb #762931dd
+@dataclass(frozen=True)
+class _Prepared:
+    "Descriptors and labels as models learn them."
+    Z: NDArray[np.float32]  # Standardised descriptors, shape (n_samples, n_useful)
+    labels: NDArray[np.float64]  # In the way of each task, shape (n_samples, n_tasks)
+    ways: list[Labels]  # One per task
+    useful: NDArray[np.integer]  # Position of each descriptor in the whole table
+    x_scaling: NDArray[np.float32]  # Shape (2, n_useful)
+    y_scaling: NDArray[np.float32]  # Shape (3, n_tasks)
+
+    @property
+    def standard(self) -> NDArray[np.float32]: return ((self.labels - self.y_scaling[0]) / self.y_scaling[1]).astype(np.float32)
+
+
+def _prepare(table: NDArray[np.float32], Y: pd.DataFrame, tasks: Sequence[Task], parts: Parts, transform: str) -> _Prepared:
     useful = _useful(table[parts["train"]])
     x_scaling = _scaling(table[parts["train"]][:, useful])
     Z = np.clip((table[:, useful] - x_scaling[0]) / x_scaling[1], -5, 5).astype(np.float32)
-    tasks = [d.task for d in data] if transform == "task" else _choose_scale([d.task for d in data], Y, Z, parts)
-    labels = _learnt(Y, tasks)
-    y_scaling = _scaling(labels[parts["train"]])
-    columns, widths = _draw(len(useful), len(data), n_models, hidden, n_columns, random_state)
-    nets = train_many(widths, Z, ((labels - y_scaling[0]) / y_scaling[1]).astype(np.float32), parts["train"], parts["valid"], schedule, columns=columns,
-                      random_state=random_state, n_jobs=n_jobs, stack=stack, device=device, checkpoint=checkpoint, progress=progress)
-    shared = {"tasks": tasks, "y_scaling": y_scaling, "seen": hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])}
-    sources = [SourceModel(net, featurizer, columns=useful[c], x_scaling=x_scaling[:, c], **shared) for (net, _), c in zip(nets, columns)]
-    trees = _forest(forest, Z, Y, tasks, parts, random_state, n_jobs) if forest else None
-    about = _about(data, schedule, groups, random_state)
+    ways = [_choose_labels(t, Y[name].to_numpy(), Z, parts, transform) for t, name in zip(tasks, Y)]
+    exponents = [e for _, e in ways]
+    labels = to_learnt(Y.to_numpy(), [t for t, _ in ways], exponents)
+    return _Prepared(Z, labels, ways, useful, x_scaling, np.vstack([_scaling(labels[parts["train"]]), exponents]).astype(np.float32))
+
+
+def _networks(
+    p: _Prepared, parts: Parts, recipe: str, n_models: int, n_columns: tuple[int, int] | None, random_state: int, n_jobs: int, *,
+    hidden: Sequence[int] | None, schedule: Schedule, featurizer: TransformerMixin, seen: NDArray[np.uint64], **how: Any,
+) -> list[SourceModel]:
+    columns, spread = _draw(p.Z.shape[1], n_models, n_columns, random_state)
+    specs = [random_spec(recipe, len(c), len(p.ways), hidden=hidden, random_state=s) for c, s in zip(columns, spread)]
+    nets = train_many(specs, p.Z, p.standard, parts["train"], parts["valid"], schedule, columns=columns, random_state=random_state, n_jobs=n_jobs, **how)
+    return [SourceModel(net, featurizer, [t for t, _ in p.ways], columns=p.useful[c], x_scaling=p.x_scaling[:, c], y_scaling=p.y_scaling, seen=seen)
+            for (net, _), c in zip(nets, columns)]
+
+
+def _others(
+    p: _Prepared, parts: Parts, recipe: str, n_models: int, n_columns: tuple[int, int] | None, random_state: int, n_jobs: int, *,
+    featurizer: TransformerMixin, seen: NDArray[np.uint64],
+) -> list[SourceModel]:
+    columns, spread = _draw(p.Z.shape[1], n_models, n_columns, random_state)
+    Z, label = p.Z[parts["train"]], p.standard[parts["train"], 0]
+    fitted = Parallel(n_jobs)(delayed(_fit_other)(recipe, Z[:, c], label, s) for c, s in zip(columns, spread))
+    return [EstimatorSource(m, featurizer, [p.ways[0][0]], columns=p.useful[c], x_scaling=p.x_scaling[:, c], y_scaling=p.y_scaling, seen=seen)
+            for m, c in zip(fitted, columns)]
+
+# %% ../nbs/50_pretrain.ipynb #5a6d2c55
+def pretrain(
+    data: Sequence[Dataset], # One data set per output; one only for models that are no networks
+    featurizer: TransformerMixin, # Turns raw inputs into descriptors
+    *,
+    recipe: str = "yamada-1", # Kind of model and how its shape is drawn: in `networks.RECIPES`, or "forest", "boosting", "elastic net"
+    n_models: int = 1, # How many models, > 0
+    hidden: Sequence[int] | None = None, # Widths of the hidden layers; drawn for each network if `None`
+    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a model; all if `None`
+    exclude: Iterable[str] = (), # Keys of materials that no source may see
+    groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
+    transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # What is learnt: as the task says, or see above
+    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0
+    schedule: Schedule = Schedule(), # How to train networks
+    random_state: int = 0, # Seed of everything
+    n_jobs: int = 1, # Worker processes; -1 for all cores
+    **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
+) -> list[SourceModel]: # The sources, each with its card
+    "Train source models on one or several properties at once."
+    if recipe not in {*RECIPES, *OTHERS}: raise ValueError(f"unknown recipe {recipe!r}; known are {[*RECIPES, *OTHERS]}")
+    if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
+    inputs, Y = join(data, exclude)
+    table = featurizer.fit_transform(inputs)
+    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))
+    prepared = _prepare(table, Y, [d.task for d in data], parts, transform)
+    seen = hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])
+    fit = _others if recipe in OTHERS else partial(_networks, hidden=hidden, schedule=schedule, **how)
+    sources = fit(prepared, parts, recipe, n_models, n_columns, random_state, n_jobs, featurizer=featurizer, seen=seen)
+    trees = _forest(forest, prepared.Z, Y, prepared.labels, prepared.ways, parts, random_state, n_jobs) if forest else None
+    about = _about(data, recipe, schedule, groups, random_state)
     for i, s in enumerate(sources): s.card.update(about, model=i, metrics=_metrics(s.predict(table), Y, parts, trees))
     return sources

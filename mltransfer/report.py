@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .validate import Evaluation
+from .validate import Evaluation, verdict
 
 if TYPE_CHECKING: from matplotlib.figure import Figure
 
@@ -39,9 +39,9 @@ def ratio_table(
     baseline: str, # The method they are compared with
 ) -> pd.DataFrame: # One row per method: ratio, its interval, share of splits won, and the verdict in words
     "Compare methods with a baseline and put the outcome into words."
-    table = pd.DataFrame({m: result.compare(m, baseline) for m in methods}).T[["ratio", "low", "high", "wins"]]
-    said = ["better" if high < 1 else "worse" if low > 1 else "not distinguishable" for low, high in zip(table["low"], table["high"])]
-    return table.assign(verdict=said)
+    found = {m: result.compare(m, baseline) for m in methods}
+    table = pd.DataFrame(found).T[["ratio", "low", "high", "wins"]]
+    return table.assign(verdict=[verdict(c, warn=False) for c in found.values()])
 
 # %% ../nbs/81_report.ipynb #a7716dd1
 def _figure_html(figure: Figure, caption: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -16,49 +16,20 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
-from sklearn.pipeline import FeatureUnion, make_union
 
-from .core import Featurizer, Task
+from .core import Task
+from .featurizers import build_featurizer, featurizer_parts
+from .labels import from_learnt
 from .networks import MLP, NETWORKS, Network, build_network
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'Layer', 'ESTIMATORS', 'featurizer_parts', 'build_featurizer', 'hash_keys', 'SourceModel', 'card_html',
-           'EstimatorSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes',
-           'load_source', 'stack_key', 'stack', 'SourceBatch']
-
-# %% ../nbs/30_source.ipynb #387b150e
-FEATURIZERS = {name: module for module, names in {
-    "molecule": ("Morgan", "FeatureMorgan", "AtomPair", "TopologicalTorsion", "Path", "Constitution"),
-    "composition": ("ElementFractions", "CompositionDescriptors", "PhysicalAttributes"),
-    "crystal": ("RadialDistribution", "OrbitalFieldMatrix"),
-}.items() for name in names}
-
-def featurizer_parts(
-    featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
-) -> list[dict[str, Any]]: # Name and parameters of each part, ready for JSON
-    "Describe a featurizer so that it can be built again."
-    parts = [t for _, t in featurizer.transformer_list] if isinstance(featurizer, FeatureUnion) else [featurizer]
-    for part in parts:
-        if not isinstance(part, Featurizer) or type(part).__name__ not in FEATURIZERS:
-            raise ValueError(f"{type(part).__name__} cannot be saved; known descriptors are {sorted(FEATURIZERS)}")
-    return [{"name": type(p).__name__, "params": p.get_params(deep=False)} for p in parts]
-
-
-def build_featurizer(
-    parts: Sequence[dict[str, Any]], # What `featurizer_parts` returned
-) -> TransformerMixin: # The featurizer, or a union of several
-    "Build a featurizer from its description; names outside the closed table are refused."
-    made = []
-    for part in parts:
-        if part["name"] not in FEATURIZERS:
-            raise ValueError(f"unknown descriptor {part['name']!r}; known are {sorted(FEATURIZERS)}")
-        module = importlib.import_module(f"mltransfer.{FEATURIZERS[part['name']]}")
-        made.append(getattr(module, part["name"])(**part["params"]))
-    return made[0] if len(made) == 1 else make_union(*made)
+__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'take_apart', 'content_id',
+           'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'stack_key', 'stack',
+           'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -71,6 +42,11 @@ def hash_keys(
 # %% ../nbs/30_source.ipynb #48617c86
 Layer = int | Literal["output"]
 
+def _with_exponents(y_scaling: ArrayLike) -> NDArray[np.float32]:
+    scaling = np.asarray(y_scaling, np.float32)
+    return scaling if len(scaling) == 3 else np.vstack([scaling, np.ones_like(scaling[:1])])
+
+
 class SourceModel:
     "A trained network that takes raw inputs, with its scaling and its card; never changed after it is made."
 
@@ -82,7 +58,7 @@ class SourceModel:
         *,
         columns: NDArray[np.integer], # Descriptors that the network sees, shape (n_in,)
         x_scaling: NDArray[np.floating], # Centre and scale of these descriptors, shape (2, n_in)
-        y_scaling: NDArray[np.floating], # Centre and scale of the labels, shape (2, n_tasks)
+        y_scaling: NDArray[np.floating], # Centre, scale and Yeo–Johnson exponent of the labels, shape (3, n_tasks); without the exponents they are 1
         seen: NDArray[np.uint64], # Hashed keys of all rows used in training or for stopping
         card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
     ):
@@ -92,7 +68,7 @@ class SourceModel:
         self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
         self.architecture = f"{type(net).__name__} {'-'.join(map(str, net.widths))}"
         self.columns, self.seen, self.card = np.asarray(columns), seen, card or {}
-        self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), np.asarray(y_scaling, np.float32)
+        self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), _with_exponents(y_scaling)
 
     def __sklearn_clone__(self) -> SourceModel: return self
     def __deepcopy__(self, memo: dict) -> SourceModel: return self
@@ -109,8 +85,7 @@ class SourceModel:
         return torch.from_numpy(np.clip(Z, -5, 5))
 
     def _in_units(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
-        Y, log = Y.astype(np.float64) * self.y_scaling[1] + self.y_scaling[0], [t.log for t in self.tasks]
-        return np.where(log, 10.0 ** np.where(log, Y, 0), Y)
+        return from_learnt(Y.astype(np.float64) * self.y_scaling[1] + self.y_scaling[0], self.tasks, self.y_scaling[2])
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
@@ -159,21 +134,32 @@ def card_html(
     return "".join([*parts, _table(made, head=False), f"<p>{escape(str(limits))}</p>"])
 
 # %% ../nbs/30_source.ipynb #66f9748c
-ESTIMATORS = {"RandomForestRegressor": "sklearn.ensemble", "ExtraTreesRegressor": "sklearn.ensemble",
+ESTIMATORS = {"RandomForestRegressor": "sklearn.ensemble", "ExtraTreesRegressor": "sklearn.ensemble", "HistGradientBoostingRegressor": "sklearn.ensemble",
               "ElasticNet": "sklearn.linear_model", "Ridge": "sklearn.linear_model"}
+
+_TRUSTED = ["sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+
+def _trees(model: RegressorMixin) -> Iterator[tuple[NDArray, NDArray, NDArray, int]]:
+    "Of each tree: both children of every inner node, positions of these nodes, the columns that they read, and the number of all nodes."
+    for tree in [e.tree_ for e in getattr(model, "estimators_", [])]:
+        inner = tree.children_left != -1
+        yield np.stack([tree.children_left, tree.children_right])[:, inner], np.flatnonzero(inner), tree.feature[inner], tree.node_count
+    for nodes in [p.nodes for step in getattr(model, "_predictors", []) for p in step]:
+        if model._preprocessor is not None or nodes["is_categorical"].any(): raise ValueError("a tree that splits categories is not known here")
+        inner = nodes["is_leaf"] == 0
+        yield np.stack([nodes["left"], nodes["right"]])[:, inner], np.flatnonzero(inner), nodes["feature_idx"][inner], len(nodes)
+
 
 def _read_estimator(data: bytes, name: str, n_in: int) -> RegressorMixin:
     "The estimator in `data`, if it is of the named class, reads `n_in` columns and its trees are sound."
     if name not in ESTIMATORS: raise ValueError(f"unknown estimator {name!r}; known are {sorted(ESTIMATORS)}")
     import skops.io
-    try: model = skops.io.loads(data, trusted=["sklearn.tree._tree.Tree"])
+    try: model = skops.io.loads(data, trusted=_TRUSTED)
     except Exception as error: raise ValueError(f"not a {name}: {error}") from error
     if type(model) is not getattr(importlib.import_module(ESTIMATORS[name]), name): raise ValueError(f"{type(model).__name__} is not {name}")
-    for tree in [e.tree_ for e in getattr(model, "estimators_", [])]:
-        inner, here = tree.children_left != -1, np.arange(tree.node_count)
-        children = np.stack([tree.children_left, tree.children_right])[:, inner]
-        sound = (children > here[inner]).all() and (children < tree.node_count).all() and (0 <= tree.feature[inner]).all()
-        if not sound or (tree.feature[inner] >= n_in).any(): raise ValueError("a tree points outside of itself")
+    for children, here, columns, n_nodes in _trees(model):
+        if not (children > here).all() or (children >= n_nodes).any() or (columns < 0).any() or (columns >= n_in).any():
+            raise ValueError("a tree points outside of itself")
     if model.n_features_in_ != n_in: raise ValueError(f"the estimator reads {model.n_features_in_} columns, not {n_in}")
     return model
 
@@ -194,7 +180,8 @@ class EstimatorSource(SourceModel):
         tasks: Sequence[Task], # One per output
         *,
         columns: NDArray[np.integer], # Descriptors that the estimator sees, shape (n_in,)
-        y_scaling: NDArray[np.floating], # Centre and scale of the labels that it was fitted to, shape (2, n_tasks)
+        x_scaling: NDArray[np.floating], # Centre and scale of these descriptors, shape (2, n_in)
+        y_scaling: NDArray[np.floating], # As of `SourceModel`
         seen: NDArray[np.uint64], # Hashed keys of all rows used in training
         card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
         name: str | None = None, # Class of `estimator` if it comes as bytes
@@ -203,11 +190,12 @@ class EstimatorSource(SourceModel):
         self.architecture = name or type(estimator).__name__
         self.estimator = _read_estimator(self.data, self.architecture, len(columns))
         self.featurizer, self.tasks, self.card = featurizer, tuple(tasks), card or {}
-        self.columns, self.seen, self.y_scaling = np.asarray(columns), seen, np.asarray(y_scaling, np.float32)
+        self.columns, self.seen = np.asarray(columns), seen
+        self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), _with_exponents(y_scaling)
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
-        return self._in_units(self.estimator.predict(self.describe(X)[:, self.columns]).reshape(-1, len(self.tasks)))
+        return self._in_units(self.estimator.predict(self._inputs(X).numpy()).reshape(-1, len(self.tasks)))
 
     def hidden(self, X: Iterable[Any], layer: Layer = "output", activation: Literal["pre", "post"] = "post") -> NDArray[np.float32]:
         "Return the predictions; there is no other layer."
@@ -220,13 +208,13 @@ def take_apart(
 ) -> tuple[dict[str, Any], dict[str, NDArray]]: # Head as JSON holds it, and tensors by name
     "Turn a source into what is written."
     head: dict[str, Any] = {"tasks": [asdict(t) for t in source.tasks]}
-    tensors = {"columns": source.columns.astype(np.int64), "y_scaling": source.y_scaling, "seen": source.seen}
+    tensors = {"columns": source.columns.astype(np.int64), "x_scaling": source.x_scaling, "y_scaling": source.y_scaling, "seen": source.seen}
     if isinstance(source, EstimatorSource):
         head |= {"estimator": source.architecture, "bytes": len(source.data), "inputs": len(source.columns)}
         tensors["estimator"] = np.frombuffer(source.data, np.uint8)
     else:
         head["network"] = source.net.spec()
-        tensors |= {f"net.{k}": np.ascontiguousarray(v.numpy(force=True)) for k, v in source.net.state_dict().items()} | {"x_scaling": source.x_scaling}
+        tensors |= {f"net.{k}": np.ascontiguousarray(v.numpy(force=True)) for k, v in source.net.state_dict().items()}
     head |= {"featurizer": featurizer_parts(source.featurizer), "card": source.card}
     return json.loads(json.dumps(head, default=float)), tensors
 
@@ -254,7 +242,7 @@ def save_source(
 ) -> Path: # The same path
     "Save a source model as safetensors with its card in the header."
     head, tensors = take_apart(source)
-    path = Path(path)
+    path, tensors = Path(path), {k: np.ascontiguousarray(v) for k, v in tensors.items()} # safetensors writes memory as it lies
     part = path.with_name(path.name + f".{os.getpid()}.part")
     save_file(tensors, part, {"mltransfer": json.dumps({"format": 1, **head})})
     os.replace(part, path)
@@ -266,19 +254,19 @@ def put_together(
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> SourceModel: # The source
     "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
-    shared = {"columns": tensors["columns"], "y_scaling": tensors["y_scaling"], "seen": tensors["seen"], "card": head["card"]}
+    shared = {name: tensors[name] for name in ("columns", "x_scaling", "y_scaling", "seen")} | {"card": head["card"]}
     featurizer, tasks = build_featurizer(head["featurizer"]), [Task(**t) for t in head["tasks"]]
     if "estimator" in head: return EstimatorSource(tensors["estimator"].tobytes(), featurizer, tasks, name=head["estimator"], **shared)
     net = build_network(head["network"], {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
-    return SourceModel(net, featurizer, tasks, x_scaling=tensors["x_scaling"], **shared)
+    return SourceModel(net, featurizer, tasks, **shared)
 
 
 def tensor_shapes(
     head: dict[str, Any], # From `take_apart`
 ) -> dict[str, tuple[int, ...]]: # By name; `seen` is left out, it has any length
     "Say which tensors belong to a head, and of which shape."
-    shapes = {"y_scaling": (2, len(head["tasks"]))}
-    if "estimator" in head: return shapes | {"columns": (head["inputs"],), "estimator": (head["bytes"],)}
+    shapes = {"y_scaling": (3, len(head["tasks"]))}
+    if "estimator" in head: return shapes | {"columns": (n := head["inputs"],), "x_scaling": (2, n), "estimator": (head["bytes"],)}
     options = dict(head["network"])
     with torch.device("meta"): net = NETWORKS[options.pop("name")](**options)
     return shapes | {"columns": net.widths[:1], "x_scaling": (2, net.widths[0])} | {f"net.{k}": tuple(v.shape) for k, v in net.state_dict().items()}

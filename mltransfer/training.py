@@ -8,10 +8,10 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .core import seeds
-from .networks import MLP, Network, build
+from .networks import MLP, Network, build_network
 
 # %% auto #0
 __all__ = ['Trained', 'Schedule', 'masked_loss', 'train', 'train_stack', 'train_many']
@@ -219,36 +219,40 @@ def train_stack(
 # %% ../nbs/24_training.ipynb #c0e31460
 Trained = list[tuple[dict[str, Tensor], float]] # Weights and best validation loss of each network
 
+def _spec(shape: Sequence[int] | Mapping[str, Any]) -> dict[str, Any]:
+    "The description of a network; widths alone mean a plain one."
+    return dict(shape) if isinstance(shape, Mapping) else {"name": "MLP", "widths": [int(w) for w in shape]}
+
 def _train_one(
-    widths: Sequence[int], columns: NDArray[np.integer], X: NDArray[np.float32], Y: NDArray[np.float32],
+    spec: dict[str, Any], columns: NDArray[np.integer], X: NDArray[np.float32], Y: NDArray[np.float32],
     rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seed: int,
 ) -> tuple[dict[str, Tensor], float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        net = build(widths, random_state=seed)
+        net = build_network(spec, random_state=seed)
         history = train(net, X[:, columns], Y, rows, valid, schedule, random_state=seed)
     finally: torch.set_num_threads(threads)
     return net.state_dict(), min(history)
 
 def _train_several(
-    widths: Sequence[Sequence[int]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
+    specs: Sequence[dict[str, Any]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
     rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seeds: Sequence[int], device: str,
 ) -> Trained:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        nets = [build(w, random_state=s) for w, s in zip(widths, seeds)]
+        nets = [build_network(spec, random_state=s) for spec, s in zip(specs, seeds)]
         errors = train_stack(nets, X, Y, rows, valid, schedule, columns=columns, random_states=seeds, device=device)
     finally: torch.set_num_threads(threads)
     return [(net.state_dict(), error) for net, error in zip(nets, errors)]
 
 
-def _jobs(widths: Sequence[Sequence[int]], stack: int) -> list[list[int]]:
+def _jobs(specs: Sequence[dict[str, Any]], stack: int) -> list[list[int]]:
     "Positions that are trained together: networks of one depth, alike in width, at most `stack` of them."
     if stack < 1: raise ValueError(f"stack is a number of networks, 1 or more, got {stack}")
-    if stack == 1: return [[i] for i in range(len(widths))]
-    by_depth: dict[int, list[int]] = {}
+    if stack == 1: return [[i] for i in range(len(specs))]
+    widths, by_depth = [spec["widths"] for spec in specs], {}
     for i in sorted(range(len(widths)), key=lambda i: tuple(widths[i][1:])): by_depth.setdefault(len(widths[i]), []).append(i)
     return [same[i:i + stack] for same in by_depth.values() for i in range(0, len(same), stack)]
 
@@ -285,18 +289,18 @@ def _digest(*parts: object) -> str:
 
 
 def _train_job(
-    file: Path | None, widths: Sequence[Sequence[int]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
+    file: Path | None, specs: Sequence[dict[str, Any]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],
     rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seeds: Sequence[int], device: str,
 ) -> Trained:
     if file and (kept := _read_job(file)): return kept
-    if len(widths) == 1 and device == "cpu": trained = [_train_one(widths[0], columns[0], X, Y, rows, valid, schedule, seeds[0])]
-    else: trained = _train_several(widths, columns, X, Y, rows, valid, schedule, seeds, device)
+    if len(specs) == 1 and device == "cpu": trained = [_train_one(specs[0], columns[0], X, Y, rows, valid, schedule, seeds[0])]
+    else: trained = _train_several(specs, columns, X, Y, rows, valid, schedule, seeds, device)
     if file: _write_job(file, trained)
     return trained
 
 # %% ../nbs/24_training.ipynb #c33d6248
 def train_many(
-    widths: Sequence[Sequence[int]], # Inputs, hidden layers, outputs of each network
+    shapes: Sequence[Sequence[int] | Mapping[str, Any]], # Inputs, hidden layers, outputs of each plain network, or its description (`random_spec`)
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_features)
     Y: NDArray[np.float32], # Standardised labels, shape (n_samples, n_tasks), NaN where unknown
     rows: NDArray[np.integer], # Rows to learn from
@@ -310,22 +314,22 @@ def train_many(
     device: str = "cpu", # Where to train, "cpu" or "cuda"
     checkpoint: str | Path | None = None, # Folder that keeps finished networks, so that a killed run can go on
     progress: bool = True, # Show a bar
-) -> list[tuple[MLP, float]]: # Trained networks in the order of `widths`, each with its best validation loss
-    "Train one network per entry of `widths`."
-    columns = [np.arange(X.shape[1])] * len(widths) if columns is None else columns
-    if len(columns) != len(widths): raise ValueError(f"got {len(widths)} shapes of networks, but {len(columns)} choices of columns")
+) -> list[tuple[Network, float]]: # Trained networks in the order of `shapes`, each with its best validation loss
+    "Train one network per entry of `shapes`."
+    specs = [_spec(shape) for shape in shapes]
+    columns = [np.arange(X.shape[1])] * len(specs) if columns is None else columns
+    if len(columns) != len(specs): raise ValueError(f"got {len(specs)} shapes of networks, but {len(columns)} choices of columns")
     if checkpoint: Path(checkpoint).mkdir(parents=True, exist_ok=True)
     data = _digest(X, Y, rows, valid, asdict(schedule), device) if checkpoint else ""
-    spread, jobs, todo = seeds(random_state, len(widths)), _jobs(widths, stack), []
+    spread, jobs, todo = seeds(random_state, len(specs)), _jobs(specs, stack), []
     for job in jobs:
-        w, c, s = ([each[i] for i in job] for each in (widths, columns, spread))
-        name = _digest(data, [list(map(int, shape)) for shape in w], *map(np.asarray, c), s) if checkpoint else ""
+        w, c, s = ([each[i] for i in job] for each in (specs, columns, spread))
+        name = _digest(data, w, *map(np.asarray, c), s) if checkpoint else ""
         todo.append(delayed(_train_job)(Path(checkpoint, f"{name}.safetensors") if checkpoint else None, w, c, X, Y, rows, valid, schedule, s, device))
     out = {}
-    with tqdm(total=len(widths), desc="source networks", unit="net", disable=not progress) as bar:
+    with tqdm(total=len(specs), desc="source networks", unit="net", disable=not progress) as bar:
         for job, trained in zip(jobs, Parallel(n_jobs=n_jobs, return_as="generator")(todo)):
             for i, (state, error) in zip(job, trained):
-                out[i] = MLP(widths[i]).eval(), error
-                out[i][0].load_state_dict(state)
+                out[i] = build_network(specs[i], state), error
             bar.update(len(job)); bar.set_postfix(best=f"{min(e for _, e in out.values()):.3f}")
-    return [out[i] for i in range(len(widths))]
+    return [out[i] for i in range(len(specs))]

@@ -4,30 +4,38 @@
 
 # %% ../nbs/60_validate.ipynb #2d024a36
 from __future__ import annotations
+import hashlib
+import os
+import pickle
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from joblib import Parallel, delayed
+from joblib.hashing import NumpyHasher
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.base import RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
-from .core import check_target
+from .audit import Splits, check_splits, seen_by
+from .core import as_rows, check_target, seeds
 from .metrics import mae, scores
 from .networks import build_network
-from .source import SourceModel, hash_keys
+from .source import SourceModel, model_id
+from .splits import RepeatedDraws
 
 # %% auto #0
-__all__ = ['Splits', 'Evaluation', 'evaluate', 'compare', 'untrained', 'seen_by']
+__all__ = ['Evaluation', 'evaluate', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict', 'learning_curve',
+           'untrained', 'PermutationNull', 'permutation_null']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
-Splits = Sequence[Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]]
-
 class Evaluation:
     "Errors of several methods on the same splits: `table` has a row per method, repeat and split; `predictions` one per tested row."
 
@@ -44,39 +52,107 @@ class Evaluation:
         out["seconds"] = self.table.groupby("method", sort=False)["seconds"].sum()
         return out
 
-    def compare(self, method: str, baseline: str) -> pd.Series:
-        "Compare two methods on the same splits (see `compare`)."
+    def compare(
+        self,
+        method: str, # Name of a method
+        baseline: str, # Name of the method it is compared with
+        *,
+        interval: Literal["corrected t", "bootstrap"] = "corrected t", # Over splits (`compare`) or over rows (`compare_rows`)
+        level: float = 0.95, # Confidence of the interval, between 0 and 1
+    ) -> pd.Series: # Named after the method; see `compare`
+        "Compare two methods on the same splits."
+        names = list(self.table["method"].unique())
+        if wrong := [m for m in (method, baseline) if m not in names]: raise ValueError(f"no method {wrong[0]!r}; there are {names}")
+        if interval not in ("corrected t", "bootstrap"): raise ValueError(f"interval must be 'corrected t' or 'bootstrap', got {interval!r}")
+        if interval == "bootstrap":
+            off = self.predictions.assign(off=(self.predictions["predicted"] - self.predictions["measured"]).abs())
+            wide = off.pivot_table(index="row", columns="method", values="off", aggfunc="sum")
+            return compare_rows(wide[method], wide[baseline], level=level).rename(method)
         wide = self.table.pivot(index=["repeat", "split"], columns="method", values="mae")
         share = (self.table["n_test"] / self.table["n_train"]).mean()
-        return compare(wide[method], wide[baseline], test_over_train=share)
+        return compare(wide[method], wide[baseline], test_over_train=share, level=level).rename(method)
 
 # %% ../nbs/60_validate.ipynb #ea3d9d69
-def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: NDArray) -> tuple[NDArray, float]:
+class _Digest(NumpyHasher):
+    "Hash of what an object holds, the same in every process; sources go by their content, tensors by their numbers."
+
+    def save(self, obj: Any) -> None:
+        if isinstance(obj, SourceModel): obj = ("source", model_id(obj))
+        elif isinstance(obj, torch.Tensor): obj = obj.numpy(force=True)
+        super().save(obj)
+
+
+def _digest(obj: Any, what: str) -> str:
+    try: return _Digest(hash_name="sha1").hash(obj)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(f"checkpoint: {what} holds something that another run could not recognise, such as a lambda or a local "
+                         f"function; define it in a module ({error})") from error
+
+
+def _kept(path: Path | None, n: int) -> NDArray[np.float64] | None:
+    "Seconds and `n` predictions of a finished fit, if the file is there and whole."
+    if path is None: return None
+    try: values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError): return None
+    return values if values.shape == (n + 1,) else None
+
+
+def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: NDArray, path: Path | None) -> NDArray[np.float64]:
+    "Seconds and predictions of one fit."
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
         predicted = clone(model).fit(X[train], y[train]).predict(X[test])
-    return np.asarray(predicted, dtype=float), time.perf_counter() - start
+    values = np.r_[time.perf_counter() - start, np.asarray(predicted, dtype=float)]
+    if path is not None:
+        part = path.with_name(f"{path.stem}.{os.getpid()}.part")
+        with open(part, "wb") as file: np.save(file, values)
+        os.replace(part, path)
+    return values
+
+# %% ../nbs/60_validate.ipynb #5c4534b6
+def _as_array(X: Iterable[Any] | ArrayLike) -> NDArray[Any]:
+    "Descriptors as a 2-d array, raw inputs as a 1-d array of objects."
+    nested = isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], (list, tuple, np.ndarray))
+    if nested or getattr(X, "ndim", 1) > 1: return np.asarray(X)
+    rows = as_rows(X)
+    return np.fromiter(rows, dtype=object, count=len(rows))
 
 
 def evaluate(
     methods: Mapping[str, RegressorMixin], # Models by name
-    X: ArrayLike, # Descriptors, shape (n_samples, n_features)
+    X: Iterable[Any] | ArrayLike, # Raw inputs, shape (n_samples,), or descriptors, shape (n_samples, n_features)
     y: ArrayLike, # Target, shape (n_samples,)
     splits: Splits, # Repeats, each a list of (training, test) rows
     *,
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show a bar
+    checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
 ) -> Evaluation: # Errors and predictions
     "Fit and test every method on every split."
-    X, y = np.asarray(X), check_target(y, varies=True)
-    jobs = [(m, r, s, train, test) for r, repeat in enumerate(splits) for s, (train, test) in enumerate(repeat) for m in methods]
-    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_run)(methods[m], X, y, a, b) for m, _, _, a, b in jobs)
+    if not isinstance(methods, Mapping) or not methods: raise ValueError(f"methods must be models by name, got {methods!r:.60}")
+    X, y = _as_array(X), check_target(y, varies=True)
+    if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
+    jobs = [(m, r, s, train, test) for r, repeat in enumerate(check_splits(splits, len(y))) for s, (train, test) in enumerate(repeat) for m in methods]
+    paths = [None] * len(jobs) if checkpoint is None else _paths(Path(checkpoint), methods, X, y, jobs)
+    values = [_kept(path, len(job[-1])) for path, job in zip(paths, jobs)]
+    todo = [i for i, v in enumerate(values) if v is None]
+    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_run)(methods[jobs[i][0]], X, y, *jobs[i][3:], paths[i]) for i in todo)
+    for i, v in zip(todo, tqdm(done, initial=len(jobs) - len(todo), total=len(jobs), desc="fits", disable=not progress)): values[i] = v
     rows, predictions = [], []
-    for (m, r, s, train, test), (p, seconds) in zip(jobs, tqdm(done, total=len(jobs), desc="fits", disable=not progress)):
+    for (m, r, s, train, test), (seconds, *p) in zip(jobs, values):
         rows.append({"method": m, "repeat": r, "split": s, "mae": mae(y[test], p), "n_train": len(train), "n_test": len(test), "seconds": seconds})
         predictions.append(pd.DataFrame({"method": m, "repeat": r, "row": test, "measured": y[test], "predicted": p}))
     return Evaluation(pd.DataFrame(rows), pd.concat(predictions, ignore_index=True))
+
+
+def _paths(folder: Path, methods: Mapping[str, RegressorMixin], X: NDArray, y: NDArray, jobs: list[tuple]) -> list[Path]:
+    "File of each fit."
+    if folder.exists() and not folder.is_dir(): raise ValueError(f"checkpoint must be a folder, but {folder.name} is a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    data, of = _digest((X, y), "X"), {m: _digest(clone(model), f"method {m!r}") for m, model in methods.items()}
+    names = [f"{of[m]} {data} {_digest((train, test), 'splits')}" for m, _, _, train, test in jobs]
+    return [folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy" for name in names]
 
 # %% ../nbs/60_validate.ipynb #b8cd0bc6
 def compare(
@@ -87,15 +163,93 @@ def compare(
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # Ratio of mean errors with its interval, difference, share of splits won, p-value
     "Compare two methods on the same splits, corrected for training rows that splits share."
-    difference = np.asarray(errors, dtype=float) - np.asarray(baseline, dtype=float)
-    n, mean, reference = len(difference), difference.mean(), np.mean(baseline)
+    reference, errors = _check_errors(errors, baseline, level)
+    difference = errors - reference
+    n, mean, scale = len(difference), difference.mean(), reference.mean()
     if n < 2: raise ValueError(f"comparing needs at least 2 splits, got {n}")
     # Nadeau and Bengio 2003, eq. 9: corrected resampled t
     error = np.sqrt((1 / n + test_over_train) * difference.var(ddof=1))
     half = stats.t.ppf(0.5 + level / 2, n - 1) * error
     p = 2 * stats.t.sf(abs(mean) / error, n - 1) if error > 0 else float(mean == 0)
-    return pd.Series({"ratio": 1 + mean / reference, "low": 1 + (mean - half) / reference, "high": 1 + (mean + half) / reference,
+    return pd.Series({"ratio": 1 + mean / scale, "low": 1 + (mean - half) / scale, "high": 1 + (mean + half) / scale,
                       "difference": mean, "wins": (difference < 0).mean(), "p": p})
+
+
+def _check_errors(errors: ArrayLike, baseline: ArrayLike, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    "Errors of the baseline and of the method, if they can be compared."
+    errors, reference = check_target(errors, n_min=1), check_target(baseline, n_min=1)
+    if len(errors) != len(reference): raise ValueError(f"{len(errors)} errors against {len(reference)} of the baseline; compare on the same splits")
+    if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
+    if reference.mean() <= 0: raise ValueError("the baseline makes no error, so there is no ratio to it")
+    return reference, errors
+
+# %% ../nbs/60_validate.ipynb #5f456115
+def compare_rows(
+    errors: ArrayLike, # Absolute error of a method on each row, summed over draws, shape (n_samples,)
+    baseline: ArrayLike, # Absolute error of the baseline on the same rows
+    *,
+    level: float = 0.95, # Confidence of the interval, between 0 and 1
+    n_resamples: int = 4000, # Number of bootstrap samples
+    random_state: int | None = 0, # Seed of the resampling
+) -> pd.Series: # As `compare` returns; `wins` is the share of rows
+    "Compare two methods by a paired bootstrap over rows."
+    reference, errors = _check_errors(errors, baseline, level)
+    n = len(errors)
+    if n < 2: raise ValueError(f"comparing needs at least 2 rows, got {n}")
+    times = np.random.default_rng(random_state).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    scale = times @ reference
+    ratios = np.divide(times @ errors, scale, out=np.ones(n_resamples), where=scale > 0)
+    low, high = np.quantile(ratios, [0.5 - level / 2, 0.5 + level / 2])
+    tail = min((ratios <= 1).sum(), (ratios >= 1).sum())
+    return pd.Series({"ratio": errors.mean() / reference.mean(), "low": low, "high": high, "difference": (errors - reference).mean(),
+                      "wins": (errors < reference).mean(), "p": min(1.0, 2 * (1 + tail) / (1 + n_resamples))})
+
+# %% ../nbs/60_validate.ipynb #f704e831
+class NegativeTransferWarning(UserWarning):
+    "A method is not shown to be better than what it is compared with, or is worse."
+
+
+def verdict(
+    comparison: pd.Series, # What `compare` returns
+    *,
+    warn: bool = True, # Warn unless the method helps
+) -> Literal["helps", "hurts", "not distinguishable"]:
+    "Put a comparison into words."
+    low, high = comparison["low"], comparison["high"]
+    said = "helps" if high < 1 else "hurts" if low > 1 else "not distinguishable"
+    if warn and said != "helps":
+        what = "negative transfer" if said == "hurts" else "no gain is shown"
+        warnings.warn(f"{what}: {comparison.name or 'the method'} has {comparison['ratio']:.2f} times the error of its baseline "
+                      f"(interval {low:.2f} to {high:.2f}, better in {comparison['wins']:.0%})", NegativeTransferWarning, stacklevel=2)
+    return said
+
+# %% ../nbs/60_validate.ipynb #1282274b
+def learning_curve(
+    methods: Mapping[str, RegressorMixin], # Models by name
+    X: Iterable[Any] | ArrayLike, # Raw inputs or descriptors, as in `evaluate`
+    y: ArrayLike, # Target, shape (n_samples,)
+    sizes: Sequence[int], # Numbers of training rows; all other rows are test
+    *,
+    baseline: str, # Method that the others are compared with
+    n_draws: int = 20, # Draws of each size, at least 2
+    groups: Iterable[Any] | None = None, # Group of each row, to be kept together
+    random_state: int | None = 0, # Seed of the draws
+    n_jobs: int = 1, # Worker processes; -1 for all cores
+    progress: bool = True, # Show a bar
+    checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
+) -> pd.DataFrame: # A row per size and method: MAE, its spread over draws, ratio to the baseline with its interval, share of draws won, verdict
+    "Measure the error of every method over the number of training rows."
+    if baseline not in methods: raise ValueError(f"no method {baseline!r}; there are {list(methods)}")
+    X, y, parts = _as_array(X), check_target(y, varies=True), {}
+    draws = {n: [[split] for split in RepeatedDraws(n, n_draws, random_state=random_state).split(X, groups=groups)] for n in sizes}
+    for n, splits in draws.items():
+        result = evaluate(methods, X, y, splits, n_jobs=n_jobs, progress=progress, checkpoint=checkpoint)
+        found = {m: result.compare(m, baseline) for m in methods}
+        table = pd.DataFrame(found).T[["ratio", "low", "high", "wins"]]
+        said = ["baseline" if m == baseline else verdict(c, warn=False) for m, c in found.items()]
+        parts[n] = result.summary()[["mae", "mae_spread"]].join(table).assign(verdict=said)
+    if not parts: raise ValueError("sizes is empty; give at least one number of training rows")
+    return pd.concat(parts, names=["n", "method"])
 
 # %% ../nbs/60_validate.ipynb #76a4ae85
 def untrained(
@@ -112,10 +266,30 @@ def untrained(
     return null
 
 # %% ../nbs/60_validate.ipynb #49e7a000
-def seen_by(
-    sources: Sequence[SourceModel], # Source models
-    keys: Sequence[str], # Keys of the target's materials
-) -> NDArray[np.bool_]: # True where some source was trained on the material, shape (n_samples,)
-    "Say which target materials any source has seen."
-    seen = np.unique(np.concatenate([s.seen for s in sources]))
-    return np.array([np.isin(hash_keys([k]), seen)[0] for k in keys], dtype=bool)
+class PermutationNull(NamedTuple):
+    "Error of a model, its errors on shuffled targets, and the p-value."
+    score: float # MAE in the unit of `y`
+    null: NDArray[np.float64] # MAE on each shuffled target
+    p: float # Probability of so small an error if there is nothing to learn
+
+
+def permutation_null(
+    model: RegressorMixin, # Any model, such as a whole search
+    X: Iterable[Any] | ArrayLike, # Raw inputs or descriptors, as in `evaluate`
+    y: ArrayLike, # Target, shape (n_samples,)
+    splits: Splits, # Repeats, each a list of (training, test) rows
+    *,
+    n_permutations: int = 100, # Number of shuffles; the least p-value is 1 over one more
+    random_state: int | None = 0, # Seed of the shuffles
+    n_jobs: int = 1, # Worker processes; -1 for all cores
+    progress: bool = True, # Show a bar
+    checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
+) -> PermutationNull: # `score`, `null` and `p`
+    "Compare the error of a model with its errors on shuffled targets."
+    if n_permutations < 1: raise ValueError(f"n_permutations must be at least 1, got {n_permutations}")
+    y = check_target(y, varies=True)
+    error = lambda y: evaluate({"model": model}, X, y, splits, n_jobs=n_jobs, progress=False, checkpoint=checkpoint).summary().loc["model", "mae"]
+    score = error(y)
+    shuffles = tqdm(seeds(random_state, n_permutations), desc="shuffles", disable=not progress)
+    null = np.array([error(np.random.default_rng(seed).permutation(y)) for seed in shuffles])
+    return PermutationNull(score, null, (1 + int((null <= score).sum())) / (1 + n_permutations))

@@ -36,7 +36,7 @@ def forest(estimator=None, seed=0):
     draw = np.random.default_rng(seed)
     return EstimatorSource(
         estimator.fit(draw.random((30, table.shape[1])), draw.random(30)), featurizer, [Task("density", "kg/m^3")],
-        columns=np.arange(table.shape[1]), y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"]))
+        columns=np.arange(table.shape[1]), x_scaling=np.stack([np.zeros(table.shape[1]), np.ones(table.shape[1])]), y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"]))
 
 
 mixed = [source(16, 8), source(40, 8, seed=1), source(12, seed=2), source(16, 8, activation="gelu"), source(20, 8, tasks=3, log=True),

@@ -257,13 +257,13 @@ def test_estimator_of_a_class_that_is_not_listed():
     from sklearn.preprocessing import FunctionTransformer
     evil = skops.dumps(FunctionTransformer(os.system, kw_args={}))
     with pytest.raises(Exception, match="(?i)untrusted|is not"):
-        EstimatorSource(evil, featurizer, [forest().tasks[0]], columns=np.arange(28), y_scaling=np.ones((2, 1)), seen=forest().seen, name="Ridge")
+        EstimatorSource(evil, featurizer, [forest().tasks[0]], columns=np.arange(28), x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen, name="Ridge")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"cos\nsystem\n(S'touch outside.txt'\ntR."], ids=["empty", "zip", "pickle"])
 def test_estimator_that_is_none(data):
     with pytest.raises(ValueError, match="RandomForestRegressor"):
-        EstimatorSource(data, featurizer, [forest().tasks[0]], columns=np.arange(28), y_scaling=np.ones((2, 1)), seen=forest().seen, name="RandomForestRegressor")
+        EstimatorSource(data, featurizer, [forest().tasks[0]], columns=np.arange(28), x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen, name="RandomForestRegressor")
 
 
 def test_tree_that_points_outside_of_itself():
@@ -271,7 +271,7 @@ def test_tree_that_points_outside_of_itself():
     wild.estimator.estimators_[0].tree_.children_left[0] = 10**6
     import skops.io
     with pytest.raises(ValueError, match="points outside of itself"):
-        EstimatorSource(skops.io.dumps(wild.estimator), featurizer, wild.tasks, columns=wild.columns, y_scaling=wild.y_scaling, seen=wild.seen, name="RandomForestRegressor")
+        EstimatorSource(skops.io.dumps(wild.estimator), featurizer, wild.tasks, columns=wild.columns, x_scaling=wild.x_scaling, y_scaling=wild.y_scaling, seen=wild.seen, name="RandomForestRegressor")
 
 
 # Folders that cannot be written

@@ -7,9 +7,10 @@ from hypothesis import given, settings, strategies as st
 
 from mltransfer.core import Task
 from mltransfer.data import load
+from mltransfer.labels import from_learnt, to_learnt
 from mltransfer.molecule import Constitution
-from mltransfer.pretrain import _choose_scale, _learnt, _split, pretrain
-from mltransfer.source import hash_keys
+from mltransfer.pretrain import OTHERS, _choose_labels, _split, pretrain
+from mltransfer.source import hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
 from mltransfer.training import Schedule
 
@@ -70,7 +71,7 @@ def test_a_source_is_tested_on_scaffolds_that_it_has_not_seen(liquid):
 
 def test_labels_on_a_logarithmic_scale_come_back_in_their_unit():
     Y = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [10.0, 1e3, -1.0]})
-    labels = _learnt(Y, [Task("a"), Task("b", log=True)])
+    labels = to_learnt(Y.to_numpy(), [Task("a"), Task("b", log=True)])
     np.testing.assert_array_equal(labels, [[1, 1], [2, 3], [np.nan, np.nan]])
 
     viscosity = load("viscosity")
@@ -86,11 +87,36 @@ def test_the_scale_is_chosen_on_validation_rows(told):
     Y = pd.DataFrame({"even": 50 + 3 * Z[:, 0], "decades": 10 ** (1.5 * Z[:, 1]), "signed": Z[:, 2]})
     Y.loc[::3, "decades"] = np.nan
     parts = {"train": np.arange(200), "valid": np.arange(200, 250), "test": np.arange(250, 300)}
-    tasks = [Task(name, log=told) for name in Y]
-    chosen = _choose_scale(tasks, Y, Z, parts)
-    assert [t.log for t in chosen] == [False, True, told], "a property with signs keeps what its task says"
+    choose = lambda: [_choose_labels(Task(name, log=told), Y[name].to_numpy(), Z, parts, "auto") for name in Y]
+    chosen = choose()
+    assert [t.log for t, _ in chosen] == [False, True, False] and abs(chosen[2][1] - 1) < 0.3
     Y.loc[250:] = 1e9
-    assert _choose_scale(tasks, Y, Z, parts) == chosen, "untouched rows are not looked at"
+    assert choose() == chosen, "untouched rows are not looked at"
+
+
+@pytest.mark.parametrize("transform", ["standard", "log1p", "yeo-johnson", "auto"])
+def test_bent_labels_come_back_in_their_unit(liquid, transform, tmp_path):
+    [source] = pretrain([liquid], Constitution(), hidden=(64, 32), transform=transform, schedule=Schedule(epochs=30), progress=False)
+    metrics = source.card["metrics"]["liquid_heat_capacity"]
+    assert metrics["test_mae"] < 0.7 * metrics["test_mae_of_median"]
+    again = load_source(save_source(source, tmp_path / "s.safetensors"))
+    np.testing.assert_array_equal(again.predict(liquid.X[:9]), source.predict(liquid.X[:9]))
+
+
+@quick
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(0, 2).map(lambda e: round(e, 3)))
+def test_every_label_has_its_value(values, exponent):
+    y = np.array(values)[:, None]
+    np.testing.assert_allclose(from_learnt(to_learnt(y, [Task("y")], exponent), [Task("y")], exponent), y, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", OTHERS)
+def test_models_that_are_no_networks_are_drawn_saved_and_read(liquid, recipe, tmp_path):
+    a, b = pretrain([liquid], Constitution(), recipe=recipe, n_models=2, n_columns=(8, 12), random_state=3)
+    assert a.estimator.get_params() != b.estimator.get_params() and not np.array_equal(a.columns, b.columns)
+    again = load_source(save_source(a, tmp_path / "s.safetensors"))
+    np.testing.assert_array_equal(again.predict(liquid.X[:9]), a.predict(liquid.X[:9]))
+    assert "schedule" not in a.card and a.card["recipe"] == recipe
 
 
 # --- cards

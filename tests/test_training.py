@@ -139,7 +139,7 @@ def test_what_cannot_be_stacked_is_refused(nets, message):
 @quick
 @given(st.lists(st.lists(st.integers(1, 50), min_size=3, max_size=5), max_size=20), st.integers(1, 6))
 def test_jobs_hold_every_network_once_and_one_depth_each(widths, stack):
-    jobs = _jobs(widths, stack)
+    jobs = _jobs([{"widths": w} for w in widths], stack)
     assert sorted(i for job in jobs for i in job) == list(range(len(widths)))
     assert all(len(job) <= stack and len({len(widths[i]) for i in job}) == 1 for job in jobs)
 
