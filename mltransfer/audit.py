@@ -269,7 +269,8 @@ def audit(
     found, pairs = _of_materials(codes, np.log10(y) if task.log else y, shown, splits), np.zeros((0, 2), dtype=int)
     if len(sources): found += _of_sources(sources, keys, task, shown, tested)
     if Z is not None:
-        pairs, alike = near_pairs(Z, similarity)
+        enough = (np.ptp(Z, axis=0) > 0).sum() >= 5 # with fewer columns rows are alike by chance
+        pairs, alike = near_pairs(Z, similarity) if enough else (pairs, np.zeros(0))
         found += [_of_neighbours(pairs, alike, codes, shown, splits), *_of_columns(Z, y, np.asarray(getattr(table, "columns", np.arange(Z.shape[1]))))]
     first = np.unique(codes, return_index=True)[1][codes]
     links = np.concatenate([pairs, np.stack([first, np.arange(n)], axis=1)]).T

@@ -5,12 +5,14 @@
 # %% ../nbs/52_candidates.ipynb #88ac2abf
 from __future__ import annotations
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.decomposition import KernelPCA
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -21,11 +23,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .core import check_target
+from .core import bad_rows, check_target
 from .metrics import mae
 
 # %% auto #0
-__all__ = ['stack', 'on', 'heads', 'pair', 'BestOf']
+__all__ = ['stack', 'on', 'heads', 'pair', 'paper_forest', 'BestOf']
 
 # %% ../nbs/52_candidates.ipynb #3695d855
 def stack(
@@ -48,27 +50,60 @@ def on(
     return make_pipeline(ColumnTransformer([("keep", "passthrough", list(columns))]), model)
 
 # %% ../nbs/52_candidates.ipynb #9191b968
-def heads() -> dict[str, RegressorMixin]:
+def _log10(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    "The logarithm, or an error that names the rows that have none."
+    if bad := [(int(i), float(y.flat[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]:
+        raise bad_rows("a target", bad, len(y))
+    return np.log10(y)
+
+
+def _power(y: NDArray[np.float64]) -> NDArray[np.float64]: return 10.0 ** y
+
+
+def heads(
+    *,
+    log: bool = False, # Learn the logarithm of the target
+) -> dict[str, RegressorMixin]: # Models by name
     "Return the small models that may sit on any descriptor."
     kernel = ConstantKernel(1.0, (1e-2, 1e4)) * RBF(5.0, (0.1, 1e4)) + WhiteKernel(0.1, (1e-4, 1e2))
     process = TransformedTargetRegressor(GaussianProcessRegressor(kernel, random_state=0), transformer=StandardScaler())
     clip = FunctionTransformer(np.clip, kw_args={"a_min": -3, "a_max": 3})
-    return {
+    made = {
         "ridge": make_pipeline(StandardScaler(), clip, RidgeCV(np.logspace(-2, 4, 13))),
+        "kernel": make_pipeline(StandardScaler(), clip, KernelPCA(kernel="rbf", eigen_solver="dense"), RidgeCV(np.logspace(-4, 2, 13))),
         "trees": ExtraTreesRegressor(50, max_features=1 / 3, random_state=0),
         "forest": RandomForestRegressor(50, max_features=1 / 3, random_state=0),
         "process": make_pipeline(StandardScaler(), clip, process),
     }
+    if not log: return made
+    return {n: TransformedTargetRegressor(m, func=_log10, inverse_func=_power, check_inverse=False) for n, m in made.items()}
 
 
 def pair(
     block: dict[str, list[int]], # Columns of each block
     choices: dict[str, str], # Heads (separated by spaces) for blocks (joined by +)
+    *,
+    log: bool = False, # Learn the logarithm of the target
 ) -> dict[str, RegressorMixin]: # Candidates by name
     "Pair blocks of columns with heads."
-    made = heads()
+    made = heads(log=log)
     return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
             for names, hs in choices.items() for h in hs.split()}
+
+# %% ../nbs/52_candidates.ipynb #3d05843d
+def paper_forest(
+    setup: Literal[1, 2], # Setup of transfer learning in Yamada 2019
+    n_samples: int, # Rows that the forest will be fitted to, > 0; setup 2 does not need them
+    *,
+    random_state: int | None = 0, # Seed of what is drawn, and of the forest
+) -> RandomForestRegressor: # Not fitted
+    "Draw a random forest from the ranges of the paper."
+    if setup not in (1, 2): raise ValueError(f"setup is 1 or 2, got {setup!r}")
+    if n_samples < 1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+    if setup == 2: return RandomForestRegressor(200, max_features="sqrt", random_state=random_state)
+    rng = np.random.default_rng(random_state)
+    trees, share = int(rng.integers(-(-n_samples // 2), n_samples + 1)), float(rng.uniform(0.5, 1))
+    return RandomForestRegressor(trees, max_features=share, random_state=random_state)
 
 # %% ../nbs/52_candidates.ipynb #96ea380d
 class BestOf(RegressorMixin, BaseEstimator):

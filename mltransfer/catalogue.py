@@ -31,7 +31,7 @@ def card_rows(
     if not (isinstance(model_id, str) and len(model_id) == 16 and set(model_id) <= set("0123456789abcdef")):
         raise ValueError(f"{model_id!r:.40} is not a model id")
     descriptors = _text("+".join(str(p["name"]) for p in head["featurizer"]))
-    model = _text(head["estimator"] if "estimator" in head else head["network"]["name"] + " " + "-".join(str(int(w)) for w in head["network"]["widths"]))
+    model = _text(head["estimator"] if "estimator" in head else head["network"]["name"] + " " + "-".join(str(int(w)) for w in head["network"].get("widths", [])))
     card = head["card"]
     names = list(card.get("data", {}))
     rows = []

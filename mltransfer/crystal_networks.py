@@ -76,14 +76,14 @@ class CGCNN(nn.Module):
         *,
         elements: ArrayLike | None = None, # Scaled properties of elements, row = atomic number, shape (n_elements, n_properties); names only if `None`
         width: int = 64, # Numbers per atom, > 0
-        n_convolutions: int = 3, # Rounds of hearing the neighbours, > 0
+        n_convolutions: int = 3, # Rounds of hearing the neighbours, 1 to 64
         hidden: Sequence[int] = (128,), # Widths of the dense layers after the average, at least one, all > 0
         n_out: int = 1, # Number of properties, > 0
         random_state: int = 0, # Seed of the weights; the global generator is left as it was
     ):
         super().__init__()
-        if not hidden or min(n_edges, width, n_convolutions, *hidden, n_out) < 1:
-            raise ValueError(f"need positive sizes and a dense layer, got {n_edges=}, {width=}, {n_convolutions=}, {hidden=}, {n_out=}")
+        if not hidden or min(n_edges, width, n_convolutions, *hidden, n_out) < 1 or n_convolutions > 64:
+            raise ValueError(f"need positive sizes, at most 64 convolutions and a dense layer, got {n_edges=}, {width=}, {n_convolutions=}, {hidden=}, {n_out=}")
         table = torch.as_tensor(np.eye(119) if elements is None else elements, dtype=torch.float32)
         if table.ndim != 2: raise ValueError(f"elements is a table with one row per atomic number, got shape {tuple(table.shape)}")
         self.register_buffer("elements", table)

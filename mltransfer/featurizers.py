@@ -11,8 +11,6 @@ from typing import Any
 from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
-from .core import Featurizer
-
 # %% auto #0
 __all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer']
 
@@ -20,7 +18,7 @@ __all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer']
 FEATURIZERS = {name: module for module, names in {
     "molecule": ("Morgan", "FeatureMorgan", "AtomPair", "TopologicalTorsion", "Path", "Constitution"),
     "composition": ("ElementFractions", "CompositionDescriptors", "PhysicalAttributes"),
-    "crystal": ("RadialDistribution", "OrbitalFieldMatrix"),
+    "crystal": ("RadialDistribution", "OrbitalFieldMatrix", "CrystalGraphs"),
 }.items() for name in names}
 
 def featurizer_parts(
@@ -29,7 +27,7 @@ def featurizer_parts(
     "Describe a featurizer so that it can be built again."
     parts = [t for _, t in featurizer.transformer_list] if isinstance(featurizer, FeatureUnion) else [featurizer]
     for part in parts:
-        if not isinstance(part, Featurizer) or type(part).__name__ not in FEATURIZERS:
+        if type(part).__module__ != f"mltransfer.{FEATURIZERS.get(type(part).__name__)}":
             raise ValueError(f"{type(part).__name__} cannot be saved; known descriptors are {sorted(FEATURIZERS)}")
     return [{"name": type(p).__name__, "params": p.get_params(deep=False)} for p in parts]
 

@@ -38,6 +38,9 @@ __all__ = ['Part', 'prepare', 'pack', 'read_heads', 'read_models', 'ShardFolder'
 # %% ../nbs/40_library.ipynb #65864d7f
 Part = tuple[str, dict[str, Any], dict[str, NDArray]] # Id, head and tensors of a model
 
+def _is_weight(name: str, tensor: NDArray) -> bool: return name.startswith("net.") and tensor.dtype.kind == "f"
+
+
 def prepare(
     source: SourceModel, # Any source
     *,
@@ -45,7 +48,7 @@ def prepare(
 ) -> Part: # What a shard holds of it
     "Name a source as it will be stored; rounded weights make another model with another id."
     head, tensors = take_apart(source)
-    for k in [k for k in tensors if half and k.startswith("net.")]:
+    for k in [k for k, v in tensors.items() if half and _is_weight(k, v)]:
         with np.errstate(over="ignore"): tensors[k] = tensors[k].astype(np.float16).astype(np.float32)
         if not np.isfinite(tensors[k]).all(): raise ValueError(f"a weight of {source} is not finite in half precision")
     return content_id(head, tensors), head, tensors
@@ -61,7 +64,7 @@ def pack(
     numbers = {content: i for i, content in enumerate(sets)}
     heads = [{"id": i, "seen": numbers[t["seen"].tobytes()], "head": h} for i, h, t in parts]
     tensors = {k: stack([t[k] for _, _, t in parts]) for k in parts[0][2] if k != "seen"}
-    tensors = {k: v.astype(np.float16) if half and k.startswith("net.") else v for k, v in tensors.items()}
+    tensors = {k: v.astype(np.float16) if half and _is_weight(k, v) else v for k, v in tensors.items()}
     text = json.dumps({"format": 1, "models": heads})
     if len(text) > 50_000_000: raise ValueError(f"the cards of {len(parts)} models take {len(text):,} bytes; use a smaller shard_size")
     return save(tensors | {f"seen.{i}": v for i, v in enumerate(sets.values())}, {"mltransfer": text})
@@ -324,8 +327,8 @@ def _read_manifest(data: bytes, url: str) -> dict[str, int]:
 
 def _push(folder: ShardFolder, sizes: Mapping[str, int], url: str, progress: bool) -> str:
     "Upload intact shards, then the manifest of these and of those that were there."
-    if url.startswith(("http://", "https://")): raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     fs, root = fsspec.url_to_fs(url)
+    if "http" in fs.protocol or "https" in fs.protocol: raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     local = ShardFolder(Path(root) / "shards") if isinstance(fs, LocalFileSystem) else None
     fs.makedirs(f"{root}/shards", exist_ok=True)
     try: there = _read_manifest(fs.cat_file(f"{root}/manifest.json"), url)
@@ -430,7 +433,7 @@ def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: i
         ids.append(part[0])
         if part[0] not in library: groups.setdefault(stack_key(source), {})[part[0]] = part
     for group in groups.values():
-        parts = sorted(group.values(), key=lambda p: (p[1]["network"]["widths"] if "network" in p[1] else [p[1]["bytes"]], p[0]))
+        parts = sorted(group.values(), key=lambda p: (p[1]["network"].get("widths", []) if "network" in p[1] else [p[1]["bytes"]], p[0]))
         for i in range(0, len(parts), shard_size):
             data = pack(parts[i : i + shard_size], half=half)
             library.folder.store(f"{hashlib.sha256(data).hexdigest()}.safetensors", [data])

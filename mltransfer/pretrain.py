@@ -20,11 +20,14 @@ from sklearn.base import RegressorMixin, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import ElasticNet, Ridge
 
+from .composition import element_table
 from .core import Task, seeds
+from .crystal import CrystalGraphs
+from .crystal_networks import CGCNN, train_graphs
 from .data import Dataset
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
-from .source import EstimatorSource, SourceModel, hash_keys
+from .source import CrystalSource, EstimatorSource, SourceModel, hash_keys
 from .training import Schedule, train_many
 
 # %% auto #0
@@ -187,8 +190,11 @@ class _Prepared:
     def standard(self) -> NDArray[np.float32]: return ((self.labels - self.y_scaling[0]) / self.y_scaling[1]).astype(np.float32)
 
 
-def _prepare(table: NDArray[np.float32], Y: pd.DataFrame, tasks: Sequence[Task], parts: Parts, transform: str) -> _Prepared:
-    useful = _useful(table[parts["train"]])
+def _prepare(table: NDArray[np.float32] | list[Any], Y: pd.DataFrame, tasks: Sequence[Task], parts: Parts, transform: str) -> _Prepared:
+    if isinstance(table, list): # graphs have no columns
+        if transform == "auto": raise ValueError("transform='auto' compares ridge regressions on descriptors, which graphs have not; choose another")
+        table = np.empty((len(table), 0), np.float32)
+    useful = _useful(table[parts["train"]]) if table.shape[1] else np.empty(0, int)
     x_scaling = _scaling(table[parts["train"]][:, useful])
     Z = np.clip((table[:, useful] - x_scaling[0]) / x_scaling[1], -5, 5).astype(np.float32)
     ways = [_choose_labels(t, Y[name].to_numpy(), Z, parts, transform) for t, name in zip(tasks, Y)]
@@ -219,34 +225,54 @@ def _others(
             for m, c in zip(fitted, columns)]
 
 # %% ../nbs/50_pretrain.ipynb #5a6d2c55
+def _elements() -> NDArray[np.float64]:
+    "Standardised properties of the elements, one row per atomic number, the first empty."
+    known = element_table("xenonpy").to_numpy()
+    return np.vstack([np.zeros(known.shape[1]), ((known - known.mean(0)) / known.std(0)).clip(-4, 4)])
+
+
+def _crystals(
+    graphs: list[Any], p: _Prepared, parts: Parts, n_models: int, random_state: int, *, schedule: Schedule, featurizer: CrystalGraphs, seen: NDArray[np.uint64],
+) -> list[SourceModel]:
+    made = []
+    for seed in seeds(random_state, n_models):
+        net = CGCNN(graphs[0].edges.shape[-1], elements=_elements(), n_out=len(p.ways), random_state=seed)
+        train_graphs(net, graphs, p.standard, parts["train"], parts["valid"], epochs=schedule.epochs, batch_size=schedule.batch_size,
+                     learning_rate=schedule.learning_rate, weight_decay=schedule.weight_decay, random_state=seed)
+        made.append(CrystalSource(net, featurizer, [t for t, _ in p.ways], y_scaling=p.y_scaling, seen=seen))
+    return made
+
+# %% ../nbs/50_pretrain.ipynb #323b586c
 def pretrain(
     data: Sequence[Dataset], # One data set per output; one only for models that are no networks
     featurizer: TransformerMixin, # Turns raw inputs into descriptors
     *,
-    recipe: str = "yamada-1", # Kind of model and how its shape is drawn: in `networks.RECIPES`, or "forest", "boosting", "elastic net"
+    recipe: str = "yamada-1", # Kind of model and how its shape is drawn: in `networks.RECIPES`, "cgcnn", "forest", "boosting" or "elastic net"
     n_models: int = 1, # How many models, > 0
     hidden: Sequence[int] | None = None, # Widths of the hidden layers; drawn for each network if `None`
     n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a model; all if `None`
     exclude: Iterable[str] = (), # Keys of materials that no source may see
     groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
     transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # What is learnt: as the task says, or see above
-    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0
+    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0, or for graphs
     schedule: Schedule = Schedule(), # How to train networks
     random_state: int = 0, # Seed of everything
     n_jobs: int = 1, # Worker processes; -1 for all cores
     **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
 ) -> list[SourceModel]: # The sources, each with its card
     "Train source models on one or several properties at once."
-    if recipe not in {*RECIPES, *OTHERS}: raise ValueError(f"unknown recipe {recipe!r}; known are {[*RECIPES, *OTHERS]}")
+    if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
     inputs, Y = join(data, exclude)
-    table = featurizer.fit_transform(inputs)
+    if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")
     parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))
     prepared = _prepare(table, Y, [d.task for d in data], parts, transform)
     seen = hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])
-    fit = _others if recipe in OTHERS else partial(_networks, hidden=hidden, schedule=schedule, **how)
-    sources = fit(prepared, parts, recipe, n_models, n_columns, random_state, n_jobs, featurizer=featurizer, seen=seen)
-    trees = _forest(forest, prepared.Z, Y, prepared.labels, prepared.ways, parts, random_state, n_jobs) if forest else None
+    if recipe == "cgcnn": sources = _crystals(table, prepared, parts, n_models, random_state, schedule=schedule, featurizer=featurizer, seen=seen)
+    else:
+        fit = _others if recipe in OTHERS else partial(_networks, hidden=hidden, schedule=schedule, **how)
+        sources = fit(prepared, parts, recipe, n_models, n_columns, random_state, n_jobs, featurizer=featurizer, seen=seen)
+    trees = _forest(forest, prepared.Z, Y, prepared.labels, prepared.ways, parts, random_state, n_jobs) if forest and recipe != "cgcnn" else None
     about = _about(data, recipe, schedule, groups, random_state)
     for i, s in enumerate(sources): s.card.update(about, model=i, metrics=_metrics(s.predict(table), Y, parts, trees))
     return sources

@@ -72,10 +72,10 @@ def _leave_one_out(
 # %% ../nbs/54_rank.ipynb #4b15d491
 def _log_evidence(d: _Decomposed, y: NDArray[np.float64]) -> NDArray[np.float64]:
     "LogME of each table, shape (m,)."
-    n, target = len(y), (y - y.mean()) / y.std()
+    n, target = len(y) - 1, (y - y.mean()) / y.std(ddof=1)
     power = (d.left.transpose(0, 2, 1) @ target) ** 2 # (m, r)
     rest = np.maximum(n - power.sum(1), 0)[:, None]
-    scale = np.maximum(d.squares.sum(1) / n, 1e-12)[:, None]
+    scale = np.maximum(d.squares.sum(1) / len(y), 1e-12)[:, None]
     middle, reach = np.zeros_like(scale), 4.0
     for _ in range(4):
         exponent = middle + np.linspace(-reach, reach, 17)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,14 +22,17 @@ from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
 
 from .core import Task
+from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .labels import from_learnt
 from .networks import MLP, NETWORKS, Network, build_network
 
+if TYPE_CHECKING: from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
+
 # %% auto #0
-__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'take_apart', 'content_id',
-           'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'stack_key', 'stack',
-           'SourceBatch']
+__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'CrystalSource', 'take_apart',
+           'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'stack_key',
+           'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -202,13 +205,40 @@ class EstimatorSource(SourceModel):
         if layer != "output": raise ValueError(f"{self.architecture} has no hidden layers; read layer=\"output\"")
         return self.predict(X).astype(np.float32)
 
+# %% ../nbs/30_source.ipynb #cc84fb2a
+class CrystalSource(SourceModel):
+    "A trained graph network that takes crystal structures, with its card."
+
+    def __init__(
+        self,
+        net: CGCNN, # Trained network
+        featurizer: CrystalGraphs, # Turns structures into graphs
+        tasks: Sequence[Task], # One per output of the network
+        *,
+        y_scaling: NDArray[np.floating], # As of `SourceModel`
+        seen: NDArray[np.uint64], # Hashed keys of all rows used in training or for stopping
+        card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
+    ):
+        if net.widths[-1] != len(tasks): raise ValueError(f"the network predicts {net.widths[-1]} properties, but got {len(tasks)} tasks")
+        self.net, self.featurizer, self.tasks, self.card = net.eval(), featurizer, tuple(tasks), card or {}
+        self.architecture = f"CGCNN {'-'.join(map(str, net.widths))}"
+        self.columns, self.x_scaling = np.empty(0, np.int64), np.empty((2, 0), np.float32)
+        self.seen, self.y_scaling = seen, _with_exponents(y_scaling)
+
+    def describe(self, X: Iterable[Any]) -> list[CrystalGraph]:
+        "Return the graph of each crystal; graphs pass through."
+        return X if isinstance(X, list) and all(hasattr(x, "edges") for x in X) else self.featurizer.transform(X)
+
+    def _inputs(self, X: Iterable[Any]) -> GraphBatch: return collate(self.describe(X))
+
 # %% ../nbs/30_source.ipynb #e71109f1
 def take_apart(
     source: SourceModel, # Any source
 ) -> tuple[dict[str, Any], dict[str, NDArray]]: # Head as JSON holds it, and tensors by name
     "Turn a source into what is written."
     head: dict[str, Any] = {"tasks": [asdict(t) for t in source.tasks]}
-    tensors = {"columns": source.columns.astype(np.int64), "x_scaling": source.x_scaling, "y_scaling": source.y_scaling, "seen": source.seen}
+    tensors = {"y_scaling": source.y_scaling, "seen": source.seen}
+    if not isinstance(source, CrystalSource): tensors |= {"columns": source.columns.astype(np.int64), "x_scaling": source.x_scaling}
     if isinstance(source, EstimatorSource):
         head |= {"estimator": source.architecture, "bytes": len(source.data), "inputs": len(source.columns)}
         tensors["estimator"] = np.frombuffer(source.data, np.uint8)
@@ -254,11 +284,12 @@ def put_together(
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> SourceModel: # The source
     "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
-    shared = {name: tensors[name] for name in ("columns", "x_scaling", "y_scaling", "seen")} | {"card": head["card"]}
+    shared = {name: v for name, v in tensors.items() if name in ("columns", "x_scaling", "y_scaling", "seen")} | {"card": head["card"]}
     featurizer, tasks = build_featurizer(head["featurizer"]), [Task(**t) for t in head["tasks"]]
     if "estimator" in head: return EstimatorSource(tensors["estimator"].tobytes(), featurizer, tasks, name=head["estimator"], **shared)
-    net = build_network(head["network"], {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
-    return SourceModel(net, featurizer, tasks, **shared)
+    state = {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
+    if head["network"].get("name") == "CGCNN": return CrystalSource(build_crystal_network(head["network"], state), featurizer, tasks, **shared)
+    return SourceModel(build_network(head["network"], state), featurizer, tasks, **shared)
 
 
 def tensor_shapes(
@@ -268,8 +299,11 @@ def tensor_shapes(
     shapes = {"y_scaling": (3, len(head["tasks"]))}
     if "estimator" in head: return shapes | {"columns": (n := head["inputs"],), "x_scaling": (2, n), "estimator": (head["bytes"],)}
     options = dict(head["network"])
-    with torch.device("meta"): net = NETWORKS[options.pop("name")](**options)
-    return shapes | {"columns": net.widths[:1], "x_scaling": (2, net.widths[0])} | {f"net.{k}": tuple(v.shape) for k, v in net.state_dict().items()}
+    with torch.device("meta"): # shapes without memory
+        if (name := options.pop("name")) == "CGCNN": net = CGCNN(**options | {"elements": torch.empty(options["elements"])})
+        else: net = NETWORKS[name](**options)
+    if name != "CGCNN": shapes |= {"columns": net.widths[:1], "x_scaling": (2, net.widths[0])}
+    return shapes | {f"net.{k}": tuple(v.shape) for k, v in net.state_dict().items()}
 
 
 def load_source(
@@ -289,6 +323,7 @@ def stack_key(
 ) -> str: # Equal for sources whose tensors can be stacked
     "Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth."
     if isinstance(source, EstimatorSource): kind: Any = source.architecture
+    elif isinstance(source, CrystalSource): kind = source.net.spec()
     else: kind = source.net.spec() | {"widths": len(source.net.widths), "dropout": 0}
     return json.dumps([featurizer_parts(source.featurizer), kind])
 

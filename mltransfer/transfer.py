@@ -9,12 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .source import Layer, SourceModel, featurizer_parts
+from .core import bad_rows, check_target
+from .featurizers import featurizer_parts
+from .source import EstimatorSource, Layer, SourceModel
 
 # %% auto #0
-__all__ = ['FrozenFeatures', 'SourcePrediction']
+__all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
 
 # %% ../nbs/51_transfer.ipynb #3af75e06
 def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceModel]:
@@ -24,6 +30,12 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
     if wrong := [type(s).__name__ for s in found if not isinstance(s, SourceModel)]:
         raise ValueError(f"sources must be SourceModel, got {wrong[0]}")
     return found
+
+
+def _numbers(estimator: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Iterable[Any]:
+    "A table of numbers, checked; raw inputs pass through, their source reads them."
+    if getattr(X, "ndim", 1) != 2 or np.asarray(X).dtype.kind not in "fiu": return X
+    return validate_data(estimator, X, reset=reset, dtype=np.float32)
 
 
 def _tables(sources: list[SourceModel], X: Iterable[Any]) -> list[NDArray[np.float32]]:
@@ -37,6 +49,19 @@ def _tables(sources: list[SourceModel], X: Iterable[Any]) -> list[NDArray[np.flo
     return out
 
 # %% ../nbs/51_transfer.ipynb #41dc3234
+def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]) -> list[tuple[int, Layer, int]]:
+    "Source, layer and number of units of each block of columns."
+    if isinstance(layers, (int, str)) and layers != "all": raise ValueError(f"layers is a sequence such as ({layers!r},), or \"all\"; got {layers!r}")
+    out = []
+    for i, s in enumerate(sources):
+        hidden = () if isinstance(s, EstimatorSource) else s.net.widths[1:-1]
+        for layer in range(len(hidden)) if layers == "all" else layers:
+            if layer != "output" and not -len(hidden) <= layer < len(hidden):
+                raise ValueError(f"source {i} ({s.architecture}) has {len(hidden)} hidden layers; there is no layer {layer!r}")
+            out.append((i, layer, len(s.tasks) if layer == "output" else hidden[layer]))
+    return out
+
+# %% ../nbs/51_transfer.ipynb #4d65f175
 class FrozenFeatures(TransformerMixin, BaseEstimator):
     "Read hidden layers of source models as descriptors; nothing is learnt from the target."
 
@@ -44,41 +69,53 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         self,
         sources: SourceModel | Sequence[SourceModel], # Pretrained sources; never changed
         *,
-        layers: Sequence[Layer] = (-1,), # Hidden layers to read, -1 for the last; "output" for predictions
+        layers: Sequence[Layer] | Literal["all"] = (-1,), # Hidden layers to read, -1 for the last; "output" for predictions
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
+        n_units: int | None = None, # Size of a random subset of all these units, > 0; `None` keeps all
+        random_state: int | None = 0, # Seed of the subset
     ):
         self.sources = sources
         self.layers = layers
         self.activation = activation
+        self.n_units = n_units
+        self.random_state = random_state
 
     def fit(
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
-        "Check that the sources can read `X`; sets `n_features_out_`."
-        self.n_features_out_ = self.transform(X[:1] if hasattr(X, "shape") else list(X)[:1]).shape[1]
+        "Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept."
+        sources, X = _check_sources(self.sources), _numbers(self, X, reset=True)
+        if self.activation not in ("pre", "post"): raise ValueError(f"activation must be \"pre\" or \"post\", got {self.activation!r}")
+        n = sum(width for *_, width in _places(sources, self.layers))
+        if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
+        rng = np.random.default_rng(self.random_state)
+        self.units_ = np.arange(n) if self.n_units is None else np.sort(rng.permutation(n)[:self.n_units])
+        _tables(sources, X[:1] if hasattr(X, "shape") else list(X)[:1])
         return self
 
     def transform(
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources, shape (n_samples, n_features)
-    ) -> NDArray[np.float32]: # Activations, shape (n_samples, units of all layers and sources)
-        "Map each material to the activations of the chosen layers."
+    ) -> NDArray[np.float32]: # Activations, shape (n_samples, units of all layers and sources, or n_units)
+        "Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy."
+        check_is_fitted(self)
         sources = _check_sources(self.sources)
-        tables = _tables(sources, X)
-        return np.hstack([s.hidden(t, layer, self.activation) for s, t in zip(sources, tables) for layer in self.layers])
+        tables, begin = _tables(sources, _numbers(self, X, reset=False)), 0
+        out = np.empty((len(tables[0]), len(self.units_)), np.float32)
+        for i, layer, width in _places(sources, self.layers):
+            low, high = np.searchsorted(self.units_, [begin, begin + width])
+            if high > low: out[:, low:high] = sources[i].hidden(tables[i], layer, self.activation)[:, self.units_[low:high] - begin]
+            begin += width
+        return out
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         "Return source, layer and unit of each column."
-        names = []
-        for i, s in enumerate(_check_sources(self.sources)):
-            for layer in self.layers:
-                n = s.net.widths[-1] if layer == "output" else s.net.widths[1:-1][layer]
-                names += [f"source{i}:layer{layer}:{j}" for j in range(n)]
-        return np.asarray(names, dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool: return hasattr(self, "n_features_out_")
+        check_is_fitted(self)
+        places = _places(_check_sources(self.sources), self.layers)
+        names = [f"source{i}:layer{layer}:{j}" for i, layer, width in places for j in range(width)]
+        return np.asarray(names, dtype=object)[self.units_]
 
 # %% ../nbs/51_transfer.ipynb #44053657
 class SourcePrediction(TransformerMixin, BaseEstimator):
@@ -98,6 +135,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Check that all sources predict the same tasks; sets `tasks_`."
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
+        _numbers(self, X, reset=True)
         self.tasks_ = tasks.pop()
         return self
 
@@ -106,9 +144,103 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
     ) -> NDArray[np.float64]: # Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
         "Average the sources' predictions."
+        check_is_fitted(self)
         sources = _check_sources(self.sources)
-        return np.mean([s.predict(t) for s, t in zip(sources, _tables(sources, X))], axis=0)
+        tables = _tables(sources, _numbers(self, X, reset=False))
+        return sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         "Return the data set that each column predicts."
-        return np.asarray(list(_check_sources(self.sources)[0].card["data"]), dtype=object)
+        check_is_fitted(self)
+        named = _check_sources(self.sources)[0].card.get("data")
+        return np.asarray(list(named or [t.property for t in self.tasks_]), dtype=object)
+
+# %% ../nbs/51_transfer.ipynb #a0ef469e
+class Rescaled(RegressorMixin, BaseEstimator):
+    "Predict the target by the source's own prediction: as it is before `fit`, moved and stretched after it."
+
+    def __init__(
+        self,
+        sources: SourceModel | Sequence[SourceModel], # Pretrained sources of the same tasks, to be averaged; never changed
+        *,
+        task: int = 0, # Which of the sources' tasks is taken for the target
+    ):
+        self.sources = sources
+        self.task = task
+
+    def _log(self) -> bool:
+        tasks = _check_sources(self.sources)[0].tasks
+        if not 0 <= self.task < len(tasks): raise ValueError(f"task is a position from 0 to {len(tasks) - 1}, got {self.task}")
+        return tasks[self.task].log
+
+    def _line(self, X: Iterable[Any]) -> NDArray[np.float64]:
+        log, predicted = self._log(), SourcePrediction(self.sources).fit(X).transform(X)[:, self.task]
+        if log: predicted = np.log10(predicted)
+        return predicted + self.line_.predict(predicted[:, None]) if hasattr(self, "line_") else predicted
+
+    def _target(self, y: ArrayLike) -> NDArray[np.float64]:
+        if y is None: raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        y, log = check_target(column_or_1d(y, warn=True), varies=True), self._log()
+        if log and (bad := [(int(i), float(y[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]):
+            raise bad_rows("a target", bad, len(y))
+        return np.log10(y) if log else y
+
+    def fit(
+        self,
+        X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
+        y: ArrayLike, # Target, shape (n_samples,)
+    ) -> Rescaled: # Itself
+        "Fit the line; sets `line_`, a regression of what the source misses on what it says."
+        X, y = _numbers(self, X, reset=True), self._target(y)
+        vars(self).pop("line_", None)
+        predicted = self._line(X)
+        if len(predicted) != len(y): raise ValueError(f"X has {len(predicted)} rows, but y has {len(y)}")
+        self.line_ = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 19))).fit(predicted[:, None], y - predicted)
+        return self
+
+    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
+        "Predict the target, in its unit."
+        line = self._line(_numbers(self, X, reset=False) if hasattr(self, "line_") else X)
+        return 10**line if self._log() else line
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+# %% ../nbs/51_transfer.ipynb #ae17e3db
+class Residual(Rescaled):
+    "Learn what the rescaled prediction of the sources misses."
+
+    def __init__(
+        self,
+        sources: SourceModel | Sequence[SourceModel], # Pretrained sources of the same tasks, to be averaged; never changed
+        head: RegressorMixin, # Learns the difference from `X` as it is given; never fitted itself
+        *,
+        task: int = 0, # Which of the sources' tasks is taken for the target
+    ):
+        super().__init__(sources, task=task)
+        self.head = head
+
+    def fit(
+        self,
+        X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
+        y: ArrayLike, # Target, shape (n_samples,)
+    ) -> Residual: # Itself
+        "Fit the line, then the head on what is left; sets `line_` and `head_`."
+        super().fit(X, y)
+        X = _numbers(self, X, reset=False)
+        self.head_ = clone(self.head).fit(X, self._target(y) - self._line(X))
+        return self
+
+    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
+        "Predict the target, in its unit."
+        check_is_fitted(self, "head_")
+        X = _numbers(self, X, reset=False)
+        found = self._line(X) + self.head_.predict(X)
+        return 10**found if self._log() else found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        return tags

@@ -5,6 +5,7 @@
 # %% ../nbs/61_uncertainty.ipynb #d52a3414
 from __future__ import annotations
 import math
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
@@ -58,7 +59,9 @@ def plus_interval(
 def _said(model: Any, domain: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     "Prediction and spread of each row."
     predicted = np.asarray(column_or_1d(model.predict(X)), dtype=float)
-    return predicted, np.ones(len(predicted)) if domain is None else 1 - domain.score_samples(X)
+    spread = np.ones(len(predicted)) if domain is None else 1 - np.asarray(domain.score_samples(X), dtype=float)
+    if not (spread > 0).all(): raise ValueError("score_samples of domain must be minus a distance, below 1")
+    return predicted, spread
 
 
 def _fit(estimator: Any, X: Any, y: NDArray, groups: Any, rows: NDArray[np.intp]) -> Any:
@@ -80,7 +83,9 @@ def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -
         what = "rows" if groups is None else "groups"
         if not 2 <= cv <= codes.max() + 1: raise ValueError(f"cv={cv}: need 2 to {codes.max() + 1} folds, the number of {what}")
         return list(GroupKFold(cv, shuffle=True, random_state=random_state).split(X, y, codes))
-    folds = list(check_cv(cv).split(X, y, groups))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning) # "groups are ignored": whether that tears one is checked below
+        folds = list(check_cv(cv).split(X, y, groups))
     times = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
     if (times != 1).any():
         bad = [(int(i), int(times[i]), "times tested") for i in np.flatnonzero(times != 1)]
@@ -151,6 +156,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
+        if self.domain is not None: tags.input_tags.sparse &= get_tags(self.domain).input_tags.sparse
         return tags
 
 # %% ../nbs/61_uncertainty.ipynb #8ec55f00
@@ -179,6 +185,7 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         own = self.neighbors_.kneighbors()[0].mean(axis=1)
         self.typical_ = float(np.median(own)) or 1.0 # most rows are copies of each other: plain distances
         self.threshold_ = float(np.quantile(own, self.level)) / self.typical_
+        self.offset_ = -self.threshold_ # scikit-learn's word for it
         return self
 
     def distance(
@@ -196,7 +203,7 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         "Return how far inside a row is; negative outside."
-        return self.threshold_ - self.distance(X)
+        return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         "Return 1 for rows inside, -1 for rows outside."

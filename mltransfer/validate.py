@@ -32,10 +32,12 @@ from .source import SourceModel, model_id
 from .splits import RepeatedDraws
 
 # %% auto #0
-__all__ = ['Evaluation', 'evaluate', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict', 'learning_curve',
-           'untrained', 'PermutationNull', 'permutation_null']
+__all__ = ['Interval', 'Evaluation', 'evaluate', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict',
+           'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
+Interval = Literal["corrected t", "crossed t", "bootstrap"]
+
 class Evaluation:
     "Errors of several methods on the same splits: `table` has a row per method, repeat and split; `predictions` one per tested row."
 
@@ -57,20 +59,20 @@ class Evaluation:
         method: str, # Name of a method
         baseline: str, # Name of the method it is compared with
         *,
-        interval: Literal["corrected t", "bootstrap"] = "corrected t", # Over splits (`compare`) or over rows (`compare_rows`)
+        interval: Interval = "corrected t", # Over splits (`compare`), or over splits and rows (`compare_rows`)
         level: float = 0.95, # Confidence of the interval, between 0 and 1
     ) -> pd.Series: # Named after the method; see `compare`
         "Compare two methods on the same splits."
         names = list(self.table["method"].unique())
         if wrong := [m for m in (method, baseline) if m not in names]: raise ValueError(f"no method {wrong[0]!r}; there are {names}")
-        if interval not in ("corrected t", "bootstrap"): raise ValueError(f"interval must be 'corrected t' or 'bootstrap', got {interval!r}")
-        if interval == "bootstrap":
-            off = self.predictions.assign(off=(self.predictions["predicted"] - self.predictions["measured"]).abs())
-            wide = off.pivot_table(index="row", columns="method", values="off", aggfunc="sum")
-            return compare_rows(wide[method], wide[baseline], level=level).rename(method)
-        wide = self.table.pivot(index=["repeat", "split"], columns="method", values="mae")
-        share = (self.table["n_test"] / self.table["n_train"]).mean()
-        return compare(wide[method], wide[baseline], test_over_train=share, level=level).rename(method)
+        if interval == "corrected t":
+            wide = self.table.pivot(index=["repeat", "split"], columns="method", values="mae")
+            share = (self.table["n_test"] / self.table["n_train"]).mean()
+            return compare(wide[method], wide[baseline], test_over_train=share, level=level).rename(method)
+        off = self.predictions.assign(off=(self.predictions["predicted"] - self.predictions["measured"]).abs())
+        wide = [off[off["method"] == m].pivot(index=["repeat", "split"], columns="row", values="off") for m in (method, baseline)]
+        found = compare_rows(*wide, n_train=self.table["n_train"].mean(), interval=interval, level=level)
+        return found.rename(method)
 
 # %% ../nbs/60_validate.ipynb #ea3d9d69
 class _Digest(NumpyHasher):
@@ -138,11 +140,12 @@ def evaluate(
     values = [_kept(path, len(job[-1])) for path, job in zip(paths, jobs)]
     todo = [i for i, v in enumerate(values) if v is None]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_run)(methods[jobs[i][0]], X, y, *jobs[i][3:], paths[i]) for i in todo)
-    for i, v in zip(todo, tqdm(done, initial=len(jobs) - len(todo), total=len(jobs), desc="fits", disable=not progress)): values[i] = v
+    bar = tqdm(done, initial=len(jobs) - len(todo), total=len(jobs), desc="fits", disable=not progress)
+    for v, i in zip(bar, todo): values[i] = v
     rows, predictions = [], []
     for (m, r, s, train, test), (seconds, *p) in zip(jobs, values):
         rows.append({"method": m, "repeat": r, "split": s, "mae": mae(y[test], p), "n_train": len(train), "n_test": len(test), "seconds": seconds})
-        predictions.append(pd.DataFrame({"method": m, "repeat": r, "row": test, "measured": y[test], "predicted": p}))
+        predictions.append(pd.DataFrame({"method": m, "repeat": r, "split": s, "row": test, "measured": y[test], "predicted": p}))
     return Evaluation(pd.DataFrame(rows), pd.concat(predictions, ignore_index=True))
 
 
@@ -185,24 +188,40 @@ def _check_errors(errors: ArrayLike, baseline: ArrayLike, level: float) -> tuple
 
 # %% ../nbs/60_validate.ipynb #5f456115
 def compare_rows(
-    errors: ArrayLike, # Absolute error of a method on each row, summed over draws, shape (n_samples,)
+    errors: ArrayLike, # Absolute error of a method, shape (n_splits, n_samples); NaN where a row was not tested
     baseline: ArrayLike, # Absolute error of the baseline on the same rows
     *,
+    n_train: float, # Training rows of a split
+    interval: Interval = "crossed t", # Or "bootstrap"
     level: float = 0.95, # Confidence of the interval, between 0 and 1
-    n_resamples: int = 4000, # Number of bootstrap samples
+    n_resamples: int = 2000, # Number of bootstrap samples
     random_state: int | None = 0, # Seed of the resampling
-) -> pd.Series: # As `compare` returns; `wins` is the share of rows
-    "Compare two methods by a paired bootstrap over rows."
-    reference, errors = _check_errors(errors, baseline, level)
-    n = len(errors)
-    if n < 2: raise ValueError(f"comparing needs at least 2 rows, got {n}")
-    times = np.random.default_rng(random_state).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    scale = times @ reference
-    ratios = np.divide(times @ errors, scale, out=np.ones(n_resamples), where=scale > 0)
-    low, high = np.quantile(ratios, [0.5 - level / 2, 0.5 + level / 2])
-    tail = min((ratios <= 1).sum(), (ratios >= 1).sum())
-    return pd.Series({"ratio": errors.mean() / reference.mean(), "low": low, "high": high, "difference": (errors - reference).mean(),
-                      "wins": (errors < reference).mean(), "p": min(1.0, 2 * (1 + tail) / (1 + n_resamples))})
+) -> pd.Series: # As `compare` returns
+    "Compare two methods row by row: splits and materials could both have been others."
+    if interval not in ("crossed t", "bootstrap"): raise ValueError(f"interval must be one of {Interval.__args__}, got {interval!r}")
+    E, B = np.asarray(errors, dtype=float), np.asarray(baseline, dtype=float)
+    tested = np.isfinite(B)
+    if E.shape != B.shape or E.ndim != 2 or (np.isfinite(E) != tested).any():
+        raise ValueError(f"errors of shape {E.shape} against {B.shape} of the baseline; compare on the same rows of the same splits")
+    (J, N), E, B = E.shape, np.nan_to_num(E), np.nan_to_num(B)
+    n_test = tested.sum(axis=1)
+    found = compare(E.sum(axis=1) / n_test, B.sum(axis=1) / n_test, test_over_train=n_test.mean() / n_train, level=level)
+    if interval == "bootstrap": # Owen 2007: rows and columns drawn independently
+        rng = np.random.default_rng(random_state)
+        V, W = (rng.multinomial(k, np.full(k, 1 / k), size=n_resamples) for k in (J, N))
+        below, above = ((V @ B) * W).sum(axis=1), ((V @ E) * W).sum(axis=1)
+        ratios = np.divide(above, below, out=np.ones(n_resamples), where=below > 0)
+        tail = min((ratios <= 1).sum(), (ratios >= 1).sum())
+        found[["low", "high"]] = np.quantile(ratios, [0.5 - level / 2, 0.5 + level / 2])
+        found["p"] = min(1.0, 2 * (1 + tail) / (1 + n_resamples))
+        return found
+    of_rows = ((E - B).sum(axis=0) / np.maximum(tested.sum(axis=0), 1))[tested.any(axis=0)]
+    of_splits, scale, t = (E - B).sum(axis=1) / n_test, (B.sum(axis=1) / n_test).mean(), stats.t(J - 1)
+    error = np.sqrt(of_splits.var(ddof=1) * (1 / J + n_train / N) + of_rows.var(ddof=1) / len(of_rows))
+    half = min(t.ppf(0.5 + level / 2) * error / scale, found["ratio"] - found["low"])
+    found["low"], found["high"] = found["ratio"] - half, found["ratio"] + half
+    if error > 0: found["p"] = min(found["p"], 2 * t.sf(abs(found["difference"]) / error))
+    return found
 
 # %% ../nbs/60_validate.ipynb #f704e831
 class NegativeTransferWarning(UserWarning):
@@ -232,6 +251,7 @@ def learning_curve(
     *,
     baseline: str, # Method that the others are compared with
     n_draws: int = 20, # Draws of each size, at least 2
+    interval: Interval = "crossed t", # Kind of interval, see `Evaluation.compare`
     groups: Iterable[Any] | None = None, # Group of each row, to be kept together
     random_state: int | None = 0, # Seed of the draws
     n_jobs: int = 1, # Worker processes; -1 for all cores
@@ -244,7 +264,7 @@ def learning_curve(
     draws = {n: [[split] for split in RepeatedDraws(n, n_draws, random_state=random_state).split(X, groups=groups)] for n in sizes}
     for n, splits in draws.items():
         result = evaluate(methods, X, y, splits, n_jobs=n_jobs, progress=progress, checkpoint=checkpoint)
-        found = {m: result.compare(m, baseline) for m in methods}
+        found = {m: result.compare(m, baseline, interval=interval) for m in methods}
         table = pd.DataFrame(found).T[["ratio", "low", "high", "wins"]]
         said = ["baseline" if m == baseline else verdict(c, warn=False) for m, c in found.items()]
         parts[n] = result.summary()[["mae", "mae_spread"]].join(table).assign(verdict=said)
