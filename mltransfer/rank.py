@@ -6,7 +6,7 @@
 from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,134 +20,11 @@ from .core import as_rows, bad_rows, check_target
 from .featurizers import featurizer_parts
 from .library import Library
 from .networks import build_network
-from .source import EstimatorSource, Layer, SourceModel, stack
+from .ridge import Ridges
+from .source import EstimatorSource, Layer, SourceModel
 
 # %% auto #0
-__all__ = ['PENALTIES', 'Ridges', 'Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'rank']
-
-# %% ../nbs/54_rank.ipynb #b1cab9df
-class _Decomposed(NamedTuple):
-    "Stacked centred tables and their decomposition: `left` has shape (m, n, r), `squares` (m, r)."
-    Z: NDArray[np.float64]
-    left: NDArray[np.float64]
-    squares: NDArray[np.float64]
-
-
-def _standardise(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    "Centre and scale of every column, shape (m, 1, p) each; a column that does not vary keeps its scale."
-    centre, spread = tables.mean(1, keepdims=True), tables.std(1, keepdims=True)
-    return centre, np.where(spread > 1e-6 * np.abs(tables).max(1, keepdims=True), spread, 1.0)
-
-
-def _decompose(Z: NDArray[np.float64]) -> _Decomposed:
-    "Left singular vectors and squared singular values of centred tables, shape (m, n, p)."
-    m, n, p = Z.shape
-    if p >= n:
-        squares, left = np.linalg.eigh(Z @ Z.transpose(0, 2, 1))
-        return _Decomposed(Z, left, np.maximum(squares, 0))
-    squares, right = np.linalg.eigh(Z.transpose(0, 2, 1) @ Z)
-    known = squares > 1e-12 * np.maximum(squares.max(1, keepdims=True), 1e-300)
-    root = np.sqrt(np.where(known, squares, 1))
-    return _Decomposed(Z, (Z @ right) * (known / root)[:, None, :], np.where(known, squares, 0))
-
-# %% ../nbs/54_rank.ipynb #667289a5
-PENALTIES = tuple(np.logspace(-3, 2, 11).tolist())
-
-def _leave_one_out(
-    d: _Decomposed, y: NDArray[np.float64], penalties: Sequence[float],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    "Leave-one-out predictions of each table, shape (m, n), and the penalty of each."
-    n, centred = len(y), y - y.mean()
-    scale = np.maximum(d.squares.sum(1) / n, 1e-12)
-    strength = scale[:, None] * np.asarray(penalties) # (m, penalties)
-    shrink = d.squares[:, :, None] / (d.squares[:, :, None] + strength[:, None, :]) # (m, r, penalties)
-    along = d.left.transpose(0, 2, 1) @ centred # (m, r)
-    fitted = d.left @ (shrink * along[:, :, None]) # (m, n, penalties)
-    leverage = 1 / n + d.left**2 @ shrink
-    errors = (centred[:, None] - fitted) / np.maximum(1 - leverage, 1e-10)
-    best = (errors**2).mean(1).argmin(1)
-    each = np.arange(len(best))
-    return y - errors[each, :, best], strength[each, best]
-
-# %% ../nbs/54_rank.ipynb #4b15d491
-def _log_evidence(d: _Decomposed, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    "LogME of each table, shape (m,)."
-    n, target = len(y) - 1, (y - y.mean()) / y.std(ddof=1)
-    power = (d.left.transpose(0, 2, 1) @ target) ** 2 # (m, r)
-    rest = np.maximum(n - power.sum(1), 0)[:, None]
-    scale = np.maximum(d.squares.sum(1) / len(y), 1e-12)[:, None]
-    middle, reach = np.zeros_like(scale), 4.0
-    for _ in range(4):
-        exponent = middle + np.linspace(-reach, reach, 17)
-        ratio = d.squares[:, None, :] / (scale * 10**exponent)[:, :, None] # s / t, shape (m, 17, r)
-        variance = ((power[:, None, :] / (1 + ratio)).sum(2) + rest) / n
-        evidence = -0.5 * (np.log(2 * np.pi * np.maximum(variance, 1e-300)) + 1 + np.log1p(ratio).sum(2) / n)
-        middle = np.take_along_axis(exponent, evidence.argmax(1)[:, None], 1)
-        reach /= 6
-    return evidence.max(1)
-
-# %% ../nbs/54_rank.ipynb #f484395f
-def _stacks(tables: Sequence[NDArray], size: int = 2**23) -> Iterator[list[int]]:
-    "Positions of tables that go together: similar width, at most `size` numbers."
-    n = len(tables[0])
-    members: list[int] = []
-    for i in sorted(range(len(tables)), key=lambda i: tables[i].shape[1]):
-        width = tables[i].shape[1]
-        full = members and (len(members) + 1) * n * max(width, n) > size
-        if members and (full or (tables[members[0]].shape[1] < n) != (width < n) or width > 1.5 * tables[members[0]].shape[1] + 8):
-            yield members
-            members = []
-        members.append(i)
-    if members: yield members
-
-# %% ../nbs/54_rank.ipynb #45c1fc97
-class Ridges:
-    "Many ridge regressions of one target, each on its own table and with its own penalty."
-
-    def __init__(
-        self,
-        *,
-        penalties: Sequence[float] = PENALTIES, # Multiples of the mean eigenvalue, > 0
-        clip: float = 3.0, # Standard deviations at which columns are cut off
-    ):
-        self.penalties, self.clip = penalties, clip
-
-    def fit(
-        self,
-        tables: Sequence[NDArray[np.floating]], # One per regression, each of shape (n_samples, n_columns)
-        y: NDArray[np.float64], # Target, shape (n_samples,)
-    ) -> Ridges: # Itself
-        "Fit all; sets `loo_` (leave-one-out predictions, one row per table), `mae_`, `rmse_`, `logme_` and `penalty_`."
-        m = len(tables)
-        self.loo_, self.logme_, self.penalty_ = np.empty((m, len(y))), np.empty(m), np.empty(m)
-        self._models: list[Any] = [None] * m
-        for members in _stacks(tables):
-            block = stack([np.asarray(tables[i], np.float64) for i in members])
-            centre, scale = _standardise(block)
-            Z = np.clip((block - centre) / scale, -self.clip, self.clip)
-            middle = Z.mean(1, keepdims=True)
-            d = _decompose(Z - middle)
-            self.loo_[members], penalty = _leave_one_out(d, y, self.penalties)
-            self.logme_[members], self.penalty_[members] = _log_evidence(d, y), penalty
-            inner = d.left.transpose(0, 2, 1) @ (y - y.mean()) / (d.squares + penalty[:, None]) # (m, r)
-            weights = (d.Z.transpose(0, 2, 1) @ (d.left @ inner[:, :, None]))[:, :, 0]
-            offset = y.mean() - (middle[:, 0] * weights).sum(1)
-            for k, i in enumerate(members):
-                p = tables[i].shape[1]
-                self._models[i] = centre[k, 0, :p], scale[k, 0, :p], weights[k, :p], offset[k]
-        errors = self.loo_ - y
-        self.mae_, self.rmse_ = np.abs(errors).mean(1), np.sqrt((errors**2).mean(1))
-        return self
-
-    def predict(
-        self,
-        tables: Sequence[NDArray[np.floating]], # New rows of the same tables
-        which: Iterable[int] | None = None, # Positions of the regressions that these tables belong to; all if `None`
-    ) -> NDArray[np.float64]: # In the unit of `y`, shape (n_tables, n_new)
-        "Predict new rows with each regression."
-        models = [self._models[i] for i in (range(len(self._models)) if which is None else which)]
-        return np.stack([offset + np.clip((t - centre) / scale, -self.clip, self.clip) @ weights
-                         for t, (centre, scale, weights, offset) in zip(tables, models, strict=True)])
+__all__ = ['Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'rank']
 
 # %% ../nbs/54_rank.ipynb #0f053e01
 class Descriptors:

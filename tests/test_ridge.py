@@ -119,7 +119,7 @@ def test_units_and_far_rows(kernel):
     "Units of columns and target do not matter, and a row far outside stays near the data."
     rng = np.random.default_rng(3)
     X, y = rng.normal(size=(30, 4)), rng.normal(size=30) + 50
-    model = KernelRidgeCV(kernel=kernel)
-    other = model.fit(X * [1, 1000, 1e-6, 5] + 7, 10 * y).predict(X * [1, 1000, 1e-6, 5] + 7)
+    model, units, offsets = KernelRidgeCV(kernel=kernel), [1, 1000, 1e-6, 5], [7, 7, 0, 7]
+    other = model.fit(X * units + offsets, 10 * y).predict(X * units + offsets)
     np.testing.assert_allclose(other, 10 * model.fit(X, y).predict(X), rtol=1e-6)
     assert np.abs(model.predict(X * 1e9) - y.mean()).max() < 30 * y.std()

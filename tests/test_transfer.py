@@ -10,12 +10,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mltransfer.candidates import BestOf, heads, on, pair, stack
+from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
+from mltransfer.networks import build
 from mltransfer.pretrain import join, pretrain
+from mltransfer.source import SourceModel
 from mltransfer.splits import RepeatedDraws
 from mltransfer.training import Schedule
-from mltransfer.transfer import FrozenFeatures, SourcePrediction
+from mltransfer.transfer import FrozenFeatures, Rescaled, Residual, SourcePrediction
 from mltransfer.validate import compare, evaluate, seen_by, untrained
 
 few = Schedule(epochs=2)
@@ -127,3 +130,18 @@ def test_stack_and_pair_name_their_columns():
     assert X.shape == (4, 5) and block == {"a": [0, 1], "b": [2, 3, 4]}
     assert on(block["b"], Ridge()).fit(X, [1, 2, 3, 4]).predict(X).shape == (4,)
     with pytest.raises(KeyError): pair(block, {"c": "ridge"})
+
+
+def of_numbers(seed: int = 0, log: bool = False) -> SourceModel:
+    "A source that reads the first column of any table of numbers."
+    return SourceModel(build((1, 4, 3, 1), random_state=seed), Constitution(), [Task("a", log=log)], columns=[0], x_scaling=[[0], [1]],
+                       y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
+
+
+raw = {name: "a table of objects or a list of lists is raw input, which the featurizer of the source refuses in its own words"
+       for name in ("check_dtype_object", "check_fit2d_1sample", "check_fit1d", "check_estimators_fit_returns_self")}
+everywhere = [FrozenFeatures([of_numbers(0), of_numbers(1)], layers="all", n_units=5), SourcePrediction(of_numbers()), Rescaled(of_numbers()), Residual(of_numbers(), Ridge())]
+
+
+@parametrize_with_checks(everywhere)
+def test_sklearn_contract_on_tables(estimator, check): check(estimator)

@@ -1,5 +1,6 @@
 "Rebuild the starter library: python -m tools.starter [--quick]. It needs the downloaded tables (set MLTRANSFER_DATA) and about an hour on two cores."
 import argparse
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -62,6 +63,11 @@ def source_data(name: str, most: int = 0) -> Dataset:
     if d.task.kind == "crystal":
         task = Task(d.task.property, d.task.unit, "composition", d.task.log)
         d = from_frame(d.frame[["formula", "value"]], "formula", "value", task, duplicates="median", name=name, nature=d.nature, citation=d.citation, licence=d.licence)
+    if d.task.kind == "composition":
+        known = set(ElementFractions().get_feature_names_out())
+        readable = [known.issuperset(re.findall("[A-Z][a-z]?", key)) for key in d.groups]
+        if not all(readable): print(f"          {name}: {readable.count(False)} of {len(d)} rows hold elements without descriptors (noble gases, actinides) and are left out")
+        d = Dataset(d.frame[readable], d.task, name=name, nature=d.nature, citation=d.citation, licence=d.licence)
     if not most or len(d) <= most: return d
     rows = np.random.default_rng(0).permutation(len(d))[:most]
     return Dataset(d.frame.iloc[np.sort(rows)], d.task, name=name, nature=d.nature, citation=d.citation, licence=d.licence)
