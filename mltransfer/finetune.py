@@ -113,7 +113,8 @@ def _check_source(source: SourceModel, keep: int | None) -> None:
 
 def _read(model: FineTune, X: Iterable[Any], *, reset: bool) -> Tensor:
     "What the network of the source sees; a table of numbers is checked first."
-    if getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind in "fiu": X = validate_data(model, X, reset=reset, dtype=np.float32)
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and (shape[1] > 1 or np.asarray(X).dtype.kind in "fiuc"): X = validate_data(model, X, reset=reset, dtype=np.float32)
     return model.source._inputs(X)
 
 

@@ -24,7 +24,7 @@ from .ridge import Ridges
 from .source import EstimatorSource, Layer, SourceModel
 
 # %% auto #0
-__all__ = ['Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'rank']
+__all__ = ['Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
 
 # %% ../nbs/54_rank.ipynb #0f053e01
 class Descriptors:
@@ -101,8 +101,11 @@ def untrained_like(
     return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling, seen=source.seen[:0])
 
 # %% ../nbs/54_rank.ipynb #f0c39c1a
-def _names(sources: Sequence[SourceModel] | Library, ids: Iterable[str] | None) -> list[Any]:
-    "Ids of a library's models without repetition, or positions in a list."
+def source_names(
+    sources: Sequence[SourceModel] | Library, # Source models, or a library of them
+    ids: Iterable[str] | None = None, # Models of the library; all if `None`
+) -> list[Any]: # Ids without repetition, or positions
+    "Name the sources that take part."
     if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else ids))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
     else:
@@ -112,8 +115,12 @@ def _names(sources: Sequence[SourceModel] | Library, ids: Iterable[str] | None) 
     return names
 
 
-def _pieces(sources: Sequence[SourceModel] | Library, names: list[Any], size: int = 64) -> Iterator[tuple[int, list[SourceModel]]]:
-    "Sources, a few dozen at a time, with the position of the first."
+def source_pieces(
+    sources: Sequence[SourceModel] | Library, # Source models, or a library of them
+    names: Sequence[Any], # From `source_names`
+    size: int = 64, # Most sources at a time
+) -> Iterator[tuple[int, list[SourceModel]]]: # Position of the first, and the sources
+    "Read sources a few dozen at a time."
     for i in range(0, len(names), size):
         piece = names[i : i + size]
         yield i, sources.load(piece) if isinstance(sources, Library) else [sources[k] for k in piece]
@@ -161,10 +168,10 @@ def rank(
     "Order sources by the leave-one-out error of a ridge regression on each layer."
     X, y = Descriptors(X), check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
-    names = _names(sources, ids)
+    names = source_names(sources, ids)
     drawn = set(np.random.default_rng(random_state).permutation(len(names))[:n_null].tolist())
     rows, null = [], []
-    for first, piece in _pieces(sources, names):
+    for first, piece in source_pieces(sources, names):
         read = read_layers(piece, X, layers)
         about = [{"kind": "source", "source": names[first + i], "layer": l, **_about(piece[i]), "units": t.shape[1]} for i, l, t in read]
         rows += [a | s for a, s in zip(about, _scores([t for _, _, t in read], y))]

@@ -34,8 +34,14 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
 
 def _numbers(estimator: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Iterable[Any]:
     "A table of numbers, checked; raw inputs pass through, their source reads them."
-    if getattr(X, "ndim", 1) != 2 or np.asarray(X).dtype.kind not in "fiu": return X
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or shape[1] == 1 and np.asarray(X).dtype.kind not in "fiuc": return X
     return validate_data(estimator, X, reset=reset, dtype=np.float32)
+
+
+def _first(X: Iterable[Any]) -> Iterable[Any]:
+    "The first row only, enough to see whether sources can read such rows."
+    return X[:1] if hasattr(X, "shape") else list(X)[:1]
 
 
 def _tables(sources: list[SourceModel], X: Iterable[Any]) -> list[NDArray[np.float32]]:
@@ -92,7 +98,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
         rng = np.random.default_rng(self.random_state)
         self.units_ = np.arange(n) if self.n_units is None else np.sort(rng.permutation(n)[:self.n_units])
-        _tables(sources, X[:1] if hasattr(X, "shape") else list(X)[:1])
+        _tables(sources, _first(X))
         return self
 
     def transform(
@@ -135,7 +141,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Check that all sources predict the same tasks; sets `tasks_`."
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
-        _numbers(self, X, reset=True)
+        _tables(_check_sources(self.sources), _first(_numbers(self, X, reset=True)))
         self.tasks_ = tasks.pop()
         return self
 

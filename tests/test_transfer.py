@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mltransfer.candidates import BestOf, heads, on, pair, stack
+from mltransfer.candidates import BestOf, heads, on, pair, paper_forest, stack
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
@@ -138,10 +138,78 @@ def of_numbers(seed: int = 0, log: bool = False) -> SourceModel:
                        y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
 
 
-raw = {name: "a table of objects or a list of lists is raw input, which the featurizer of the source refuses in its own words"
-       for name in ("check_dtype_object", "check_fit2d_1sample", "check_fit1d", "check_estimators_fit_returns_self")}
-everywhere = [FrozenFeatures([of_numbers(0), of_numbers(1)], layers="all", n_units=5), SourcePrediction(of_numbers()), Rescaled(of_numbers()), Residual(of_numbers(), Ridge())]
+on_tables = [FrozenFeatures([of_numbers(0), of_numbers(1)], layers="all", n_units=5), SourcePrediction(of_numbers()), Rescaled(of_numbers()), Residual(of_numbers(), Ridge())]
+RAW = "what is not a 2-d array or frame is raw input; the featurizer of the source refuses it in its own words"
 
 
-@parametrize_with_checks(everywhere)
+@parametrize_with_checks(on_tables, expected_failed_checks=lambda e: {
+    "check_transformer_data_not_an_array": RAW, "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW,
+    "check_transformer_preserve_dtypes": "activations are float32, as the networks are", "check_methods_subset_invariance": "networks round in float32, batches of other sizes otherwise"})
 def test_sklearn_contract_on_tables(estimator, check): check(estimator)
+
+
+def test_a_subset_of_units_is_the_same_every_time(sources):
+    X = ["CC", "CCO", "c1ccccc1"]
+    every = FrozenFeatures(sources, layers="all").fit_transform(X)
+    some = FrozenFeatures(sources, layers="all", n_units=7, random_state=3).fit(X)
+    assert np.array_equal(some.transform(X), every[:, some.units_]) and np.array_equal(clone(some).fit(X).units_, some.units_)
+    assert set(some.get_feature_names_out()) < set(FrozenFeatures(sources, layers="all").fit(X).get_feature_names_out())
+    assert not np.array_equal(some.units_, clone(some).set_params(random_state=4).fit(X).units_)
+
+
+def test_many_sources_fill_one_table():
+    "Besides the result itself, no second copy of it is held."
+    import tracemalloc
+    many = FrozenFeatures([of_numbers(k) for k in range(50)], layers="all")
+    X = np.random.default_rng(0).normal(size=(5000, 1))
+    many.fit(X)
+    tracemalloc.start()
+    size = many.transform(X).nbytes
+    assert tracemalloc.get_traced_memory()[1] < 1.3 * size
+    tracemalloc.stop()
+
+
+def test_an_unfitted_rescaled_source_is_the_source():
+    source, X = of_numbers(log=True), np.linspace(-2, 2, 30)[:, None]
+    assert np.allclose(Rescaled(source).predict(X), source.predict(X)[:, 0])
+    y = 3 * source.predict(X)[:, 0] ** 1.5
+    assert np.allclose(Rescaled(source).fit(X, y).predict(X), y, rtol=1e-4), "a power law is a line in the logarithm"
+    assert np.allclose(Residual(source, Ridge()).fit(X, y).predict(X), y, rtol=1e-4)
+    with pytest.raises(ValueError, match="row 2: -1.0: not positive"): Rescaled(source).fit(X[:3], [1, 2, -1])
+
+
+def test_a_refitted_line_forgets_the_first():
+    source, X = of_numbers(), np.linspace(-2, 2, 30)[:, None]
+    model = Rescaled(source).fit(X, np.sin(X[:, 0]))
+    assert np.array_equal(model.fit(X, X[:, 0]).predict(X), Rescaled(source).fit(X, X[:, 0]).predict(X))
+
+
+def test_residual_takes_any_head_and_raw_inputs(target, sources):
+    head = make_pipeline(Constitution(), Ridge())
+    scores = cross_val_score(Residual(sources, head, task=1), target.X[:30], target.y[:30], cv=3, error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("make, said", [
+    (lambda s: FrozenFeatures(s, layers="last"), "a sequence such as"), (lambda s: FrozenFeatures(s, layers=(9,)), "there is no layer 9"),
+    (lambda s: FrozenFeatures(s, activation="both"), "activation must be"), (lambda s: FrozenFeatures(s, n_units=0), "n_units=0"),
+    (lambda s: Rescaled(s, task=2), "position from 0 to 1"), (lambda s: Rescaled([]), "sources is empty"), (lambda s: Residual("best", Ridge()), "must be SourceModel")])
+def test_bad_options_are_named(target, sources, make, said):
+    with pytest.raises(ValueError, match=said): make(sources).fit(target.X[:20], target.y[:20])
+
+
+def test_kernel_head_and_logarithms_inside(target):
+    X, y = Constitution().fit_transform(target.X), target.y.to_numpy()
+    for log in (False, True):
+        for name, head in heads(log=log).items():
+            assert np.isfinite(clone(head).fit(X[:40], y[:40]).predict(X[40:])).all(), name
+    block = {"groups": list(range(X.shape[1]))}
+    logged = pair(block, {"groups": "kernel"}, log=True)["groups, kernel"].fit(X[:40], y[:40])
+    assert np.allclose(np.log10(logged.predict(X)), pair(block, {"groups": "kernel"})["groups, kernel"].fit(X[:40], np.log10(y[:40])).predict(X))
+
+
+def test_paper_forest_is_drawn_by_its_seed():
+    params = [paper_forest(1, 19, random_state=k).get_params() for k in (0, 0, 1)]
+    assert params[0] == params[1] != params[2] and 10 <= params[0]["n_estimators"] <= 19
+    assert paper_forest(1, 1).n_estimators == 1
+    with pytest.raises(ValueError, match="n_samples"): paper_forest(1, 0)

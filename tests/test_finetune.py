@@ -1,0 +1,142 @@
+"Fine-tuning: scikit-learn's contract, determinism, no row lost, nothing left behind in torch."
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mltransfer.core import Task
+from mltransfer.finetune import FineTune
+from mltransfer.molecule import Constitution
+from mltransfer.networks import build_network
+from mltransfer.source import EstimatorSource, SourceModel
+from mltransfer.training import Schedule
+
+few = Schedule(epochs=3)
+RAW = "what is not a 2-d array or frame is raw input; the featurizer of the source refuses it in its own words"
+
+
+def of_numbers(kind: str = "MLP", n_in: int = 1, n_tasks: int = 1, dropout: float = 0.0) -> SourceModel:
+    "An untrained source that reads the first columns of any table of numbers."
+    net = build_network({"name": kind, "widths": [n_in, 8, 8, n_tasks], "activation": "gelu", "dropout": dropout})
+    return SourceModel(net, Constitution(), [Task(f"task {k}") for k in range(n_tasks)], columns=np.arange(n_in), x_scaling=[[0] * n_in, [1] * n_in],
+                       y_scaling=[[0] * n_tasks, [1] * n_tasks], seen=np.zeros(0, np.uint64))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)).astype(np.float32)
+    return X, (np.tanh(X[:, 0]) + 0.5 * X[:, 1] + 3).astype(float)
+
+
+@parametrize_with_checks([FineTune(of_numbers(), schedule=few, n_splits=2, n_repeats=1)], expected_failed_checks=lambda e: {
+    "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW,
+    "check_parameters_default_constructible": "the default schedule is a frozen dataclass, a plain value",
+    "check_methods_subset_invariance": "networks round in float32, batches of other sizes otherwise"})
+def test_sklearn_contract(estimator, check): check(estimator)
+
+
+@pytest.mark.parametrize("kind", ["MLP", "ResidualMLP", "MultiTaskEncoder"])
+@pytest.mark.parametrize("keep", [None, 1])
+@pytest.mark.parametrize("unfrozen", ["gradual", "all", 2])
+def test_every_network_learns(data, kind, keep, unfrozen):
+    X, y = data
+    source = of_numbers(kind, 3, 2, dropout=0.1)
+    model = FineTune(source, keep=keep, unfrozen=unfrozen, schedule=Schedule(learning_rate=0.02)).fit(X, y)
+    assert np.abs(model.predict(X) - y).mean() < 0.5 * np.abs(y - y.mean()).mean()
+    still = {k for k, d in model.members_.moved.items() if not d.any()}
+    below = {k for k in still if k.startswith(("layers.0", "norms.0"))}
+    assert bool(below) == (unfrozen == 2), "only what is frozen stays"
+
+
+def test_same_seed_same_numbers_and_nothing_left_behind(data):
+    X, y = data
+    source = of_numbers("ResidualMLP", 3, dropout=0.2)
+    before = {k: v.clone() for k, v in source.net.state_dict().items()}
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    one = FineTune(source, schedule=few).fit(X, y)
+    torch.rand(3)
+    two = clone(one).fit(X, y)
+    assert np.array_equal(one.predict(X), two.predict(X))
+    assert not np.array_equal(one.predict(X), clone(one).set_params(random_state=1).fit(X, y).predict(X))
+    assert torch.get_num_threads() == threads and source.net.training is False
+    torch.random.set_rng_state(state)
+    FineTune(source, schedule=few).fit(X, y)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(v, before[k]) for k, v in source.net.state_dict().items())
+
+
+def test_threads_are_restored_after_an_error(data, monkeypatch):
+    from mltransfer import finetune
+    X, y = data
+    threads = torch.get_num_threads()
+    def fail(*ignored): raise RuntimeError("broken")
+    monkeypatch.setattr(finetune._Members, "train", fail)
+    with pytest.raises(RuntimeError, match="broken"): FineTune(of_numbers(n_in=3)).fit(X, y)
+    assert torch.get_num_threads() == threads
+
+
+def test_every_row_is_learnt_from(data):
+    "Changing any one label changes the predictions."
+    X, y = data
+    model = FineTune(of_numbers(n_in=3), schedule=few, n_repeats=1)
+    found = clone(model).fit(X, y).predict(X)
+    for row in (0, 17, 39):
+        other = y.copy(); other[row] += 5
+        assert not np.allclose(clone(model).fit(X, other).predict(X), found)
+
+
+def test_more_pull_less_distance(data):
+    X, y = data
+    source = of_numbers(n_in=3)
+    def distance(**options): return sum(d.square().sum().item() for d in FineTune(source, unfrozen="all", **options).fit(X, y).members_.moved.values())
+    free, pulled = (distance(schedule=Schedule(learning_rate=0.01, weight_decay=w)) for w in (0, 50))
+    assert pulled < free
+
+
+def test_lower_layers_take_smaller_steps(data):
+    X, y = data
+    one = Schedule(epochs=1, learning_rate=0.01, weight_decay=0)
+    def first(decay):
+        model = FineTune(of_numbers(n_in=3), keep=0, unfrozen="all", decay=decay, schedule=one).fit(X, y)
+        return (model.members_.steps["layers.0.weight"] * model.members_.moved["layers.0.weight"]).abs().max().item()
+    assert first(0.1) < 0.05 * first(1.0)
+
+
+def test_works_with_scikit_learn(data):
+    X, y = data
+    model = FineTune(of_numbers(n_in=3), schedule=few, n_splits=2, n_repeats=1)
+    search = GridSearchCV(model, {"unfrozen": ["gradual", "all", 1], "keep": [None, 0]}, cv=2, error_score="raise").fit(X, y)
+    assert set(search.best_params_) == {"unfrozen", "keep"}
+    logged = TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp)
+    assert np.isfinite(cross_val_score(logged, X, y, cv=2, error_score="raise")).all()
+
+
+def test_ten_rows_and_the_unit_of_the_target(data):
+    X, y = data
+    small = FineTune(of_numbers(n_in=3), schedule=few).fit(X[:10], y[:10]).predict(X)
+    large = FineTune(of_numbers(n_in=3), schedule=few).fit(X[:10], 1e6 * y[:10] - 1e7).predict(X)
+    assert np.allclose(large, 1e6 * small - 1e7, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options, said", [({"keep": 1}, "position from 0 to 0"), ({"unfrozen": 9}, "from 1 to 3, got 9"), ({"unfrozen": "some"}, "got 'some'"),
+    ({"unfrozen": True}, "got True"), ({"decay": 2}, "at most 1, got 2"), ({"n_splits": 1}, "n_splits=1"), ({"n_repeats": 0}, "n_repeats=0")])
+def test_bad_options_are_named(data, options, said):
+    with pytest.raises(ValueError, match=said): FineTune(of_numbers(n_in=3), **options).fit(*data)
+
+
+def test_bad_sources_and_rows_are_named(data):
+    from sklearn.linear_model import Ridge
+    X, y = data
+    ridge = EstimatorSource(Ridge().fit(X, y), Constitution(), [Task("a")], columns=np.arange(3), x_scaling=[[0] * 3, [1] * 3], y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
+    for source, said in ((ridge, "Ridge has no weights"), ([of_numbers()], "one SourceModel, got list"), (None, "got NoneType")):
+        with pytest.raises(ValueError, match=said): FineTune(source).fit(X, y)
+    model = FineTune(of_numbers(n_in=3))
+    for bad, said in ((np.ones(40), "constant"), (np.r_[np.nan, y[1:]], "row 0"), (y[:39], "inconsistent|X has 40 rows"), (None, "requires y")):
+        with pytest.raises(ValueError, match=said): model.fit(X, bad)
+    with pytest.raises(ValueError, match="need at least 5"): model.fit(X[:4], y[:4])
+    with pytest.raises(ValueError, match="NaN"): model.fit(np.where(X > 2, np.nan, X), y)
+    with pytest.raises(ValueError, match="row 1: 'C1'"): model.fit(["CC", "C1"], y[:2])
