@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from .metrics import mae, r2
 
 if TYPE_CHECKING: from matplotlib.axes import Axes
 
 # %% auto #0
-__all__ = ['COLOURS', 'parity', 'method_errors', 'source_against_target', 'descriptor_heatmap']
+__all__ = ['COLOURS', 'parity', 'method_errors', 'source_against_target', 'descriptor_heatmap', 'gain_map', 'property_matrix']
 
 # %% ../nbs/80_plots.ipynb #47c77309
 COLOURS = {"direct": "#E69F00", "transfer": "#0072B2", "null": "#999999", "accent": "#D55E00", "good": "#009E73"}
@@ -116,3 +117,54 @@ def descriptor_heatmap(
     ax.set(ylabel=label, xlabel="hidden units by layer")
     ax.figure.colorbar(image, ax=ax, label="activation (standardised)", shrink=0.8)
     return ax
+
+# %% ../nbs/80_plots.ipynb #7420ed81
+def _alike(rows: ArrayLike) -> list[int]:
+    "An order in which similar rows are neighbours; unknown entries count as no gain."
+    rows = np.nan_to_num(np.asarray(rows, float))
+    return leaves_list(linkage(rows, "average", optimal_ordering=True)).tolist() if len(rows) > 2 else list(range(len(rows)))
+
+
+def gain_map(
+    matrix: pd.DataFrame, # Gain of each source property (rows) on each target (columns), at most 1
+    *,
+    ax: Axes | None = None, # Where to draw; new axes if `None`
+) -> Axes: # The axes
+    "Show gains in colours, similar rows and columns side by side."
+    ax = _axes(ax, 2 + 0.45 * matrix.shape[1], 1.2 + 0.32 * matrix.shape[0])
+    shown = matrix.iloc[_alike(matrix), _alike(matrix.T)]
+    limit = max(float(np.nanmax(np.abs(shown.to_numpy()))), 0.01)
+    image = ax.imshow(shown, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    for (i, j), value in np.ndenumerate(shown.to_numpy()):
+        text = "" if np.isnan(value) else f"{value:+.0%}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.6 * limit else "black")
+    ax.set_xticks(range(shown.shape[1]), shown.columns, rotation=40, ha="right")
+    ax.set_yticks(range(shown.shape[0]), shown.index)
+    ax.set(xlabel="target", ylabel="source")
+    ax.figure.colorbar(image, ax=ax, label="error taken away", format=lambda v, _: f"{v:+.0%}")
+    return ax
+
+# %% ../nbs/80_plots.ipynb #9fa01bd0
+def property_matrix(
+    table: pd.DataFrame, # One row per material, one column per property; holes are NaN
+    *,
+    size: float = 1.2, # Width of a panel in inches
+) -> Axes: # The axes of the first panel
+    "Plot every pair of properties, with rank correlations."
+    k, names = table.shape[1], list(table)
+    axes = plt.subplots(k, k, figsize=(size * k, size * k), layout="constrained")[1]
+    decades = [(v := table[n].dropna()).min() > 0 and v.max() > 100 * v.min() for n in names]
+    for (i, j), ax in np.ndenumerate(axes):
+        both = table.iloc[:, [j, i]].dropna().to_numpy()
+        if i == j: ax.hist(np.log10(both[:, 0]) if decades[i] else both[:, 0], bins=20, color=COLOURS["null"])
+        elif i > j:
+            ax.plot(both[:, 0], both[:, 1], "o", ms=2, alpha=0.4, mew=0, color=COLOURS["transfer"])
+            ax.set(xscale="log" if decades[j] else "linear", yscale="log" if decades[i] else "linear")
+        else:
+            rank = pd.Series(both[:, 0]).corr(pd.Series(both[:, 1]), method="spearman")
+            ax.text(0.5, 0.5, f"{rank:+.2f}\nn = {len(both)}", ha="center", va="center", fontsize=8, transform=ax.transAxes)
+            ax.set_axis_off()
+        ax.tick_params(labelsize=6, left=i > j == 0, labelleft=i > j == 0, bottom=i == k - 1 > j, labelbottom=i == k - 1 > j)
+        if i == k - 1: ax.set_xlabel(names[j], fontsize=7)
+        if j == 0: ax.set_ylabel(names[i], fontsize=7)
+    return axes[0, 0]

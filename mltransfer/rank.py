@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.special import gammaln
 
 from threadpoolctl import threadpool_limits
@@ -34,6 +35,7 @@ class Descriptors:
         self,
         X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptor table that all sources read
     ):
+        if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
         self.given = getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f"
         self.X = np.asarray(X, np.float32) if self.given else as_rows(X)
         self.tables: dict[str, NDArray[np.float32]] = {}
@@ -52,7 +54,7 @@ class Descriptors:
         try: return source.describe(self.X)
         except ValueError as error:
             kinds = sorted({t.kind for t in source.tasks})
-            raise ValueError(f"the source {source} reads rows of kind {', '.join(kinds)}, and X does not fit:\n{error}") from error
+            raise ValueError(f"the source {source} reads rows of kind {', '.join(kinds)}, and X does not fit (from a library, take those of one kind: ids=library.query(kind=...).index):\n{error}") from error
 
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:
         n = len(source.featurizer.get_feature_names_out())
@@ -108,6 +110,7 @@ def source_names(
     "Name the sources that take part."
     if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else ids))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
+    elif isinstance(sources, SourceModel): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
     else:
         if wrong := [type(s).__name__ for s in sources if not isinstance(s, SourceModel)]: raise ValueError(f"sources must be SourceModel, got {wrong[0]}")
         names = list(range(len(sources)))

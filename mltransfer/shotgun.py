@@ -29,7 +29,7 @@ from .source import EstimatorSource, Layer, SourceModel
 from .uncertainty import ConformalRegressor
 
 # %% auto #0
-__all__ = ['Blocks', 'Folds', 'MeanOfRidges', 'Candidate', 'candidates', 'mixing_weights', 'Shotgun']
+__all__ = ['Blocks', 'Folds', 'MeanOfRidges', 'Candidate', 'candidates', 'mixing_weights', 'Shotgun', 'transfer_map']
 
 # %% ../nbs/70_shotgun.ipynb #09f37ca2
 Blocks = dict[str, list[NDArray[np.floating]]] # Tables by name of the block
@@ -274,7 +274,7 @@ class _Search(RegressorMixin, BaseEstimator):
         y, table = check_target(y, max(10, 2 * self.n_splits), varies=True), Descriptors(X)
         if len(table) != len(y): raise ValueError(f"X has {len(table)} rows, but y has {len(y)}")
         self._reader = _Reader(self.sources, self.ids, self.layers, self.random_state)
-        self._given, self._folds = (X, y, groups), _folds(len(y), groups, self.n_splits, self.random_state)
+        self.given_, self._folds = (X, y, groups), _folds(len(y), groups, self.n_splits, self.random_state)
         first = next(source_pieces(self.sources, self._reader.names[:1]))[1][0]
         self._scale = _scale(_split(table, first), y, self.log)
         self._screen = _Screen(self._scale.y, self._folds)
@@ -282,7 +282,7 @@ class _Search(RegressorMixin, BaseEstimator):
         if not self._screen.pairs: raise ValueError(f"none of the {len(self._reader.names)} sources has a layer {self.layers}")
         if self.selection == "nested": self._nested(table, blocks, y)
         else: self._optimistic(table, y)
-        self.log_ = self._scale.log
+        self.log_, self.source_ids_ = self._scale.log, self._reader.names
         if table.given: self.n_features_in_ = table.X.shape[1]
         return self
 
@@ -298,7 +298,9 @@ class _Search(RegressorMixin, BaseEstimator):
             if not len(test): break
             for j, c in enumerate(tried): predictions[j, test] = self._scale.back(c.predict(c.fit(seen, self._scale.y[train]), unseen))
         weights = mixing_weights(predictions, kinds, y, average=self.average)
-        self._models = [(w, c, c.fit(seen, self._scale.y)) for w, c in zip(weights, tried) if w > 0]
+        alone = mixing_weights(predictions, [k if k == "direct" else "" for k in kinds], y, average=self.average)
+        fitted = {j: c.fit(seen, self._scale.y) for j, c in enumerate(tried) if weights[j] > 0 or alone[j] > 0}
+        self._models, self._direct = ([(w[j], tried[j], m) for j, m in fitted.items() if w[j] > 0] for w in (weights, alone))
         self.leaderboard_ = _leaderboard([c.name for c in tried], kinds, predictions, weights, y)
         self.inner_mae_, self.estimated_mae_ = float(np.abs(weights @ predictions - y).mean()), _crossed(predictions, kinds, y, self._folds, self.average)
         self.direct_mae_ = _crossed(predictions, [k if k == "direct" else "" for k in kinds], y, self._folds, self.average)
@@ -310,7 +312,7 @@ class _Search(RegressorMixin, BaseEstimator):
         j = int(np.abs(predictions - y).mean(1).argmin())
         self._best = [self._screen.pairs[j]]
         only = Candidate("transfer", ("best",), "ridges", MeanOfRidges(blocks=()))
-        self._models = [(1.0, only, only.fit({"best": self._reader.single(table, self._best)}, self._scale.y))]
+        self._models, self._direct = [(1.0, only, only.fit({"best": self._reader.single(table, self._best)}, self._scale.y))], []
         names = [f"source {self._reader.names[i]}, layer {l}" for i, l in self._screen.pairs]
         self.leaderboard_ = _leaderboard(names, ["transfer"] * len(names), predictions, (np.arange(len(names)) == j).astype(float), y)
         self.inner_mae_ = float(self.leaderboard_["inner_mae"].iloc[0])
@@ -331,7 +333,7 @@ class _Reports:
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_ranking"):
             names = self._reader.names if isinstance(self.sources, Library) else None
-            self._ranking = rank(self.sources, *self._given[:2], ids=names, layers=self.layers, random_state=self.random_state)
+            self._ranking = rank(self.sources, *self.given_[:2], ids=names, layers=self.layers, random_state=self.random_state)
         return self._ranking
 
     def summary(self, unit: str = "") -> str:
@@ -344,7 +346,7 @@ class _Reports:
                     "This is the published protocol; new rows will fare worse. selection=\"nested\" gives an estimate to be trusted.")
         best = {kind: board[board["kind"] == kind].head(1) for kind in ("direct", "transfer", "null")}
         return "\n".join([
-            f"{len(self._given[1])} rows, {len(self._reader.names)} sources, {len(board)} candidates; the {'logarithm' if self.log_ else 'value'} of the target is learnt",
+            f"{len(self.given_[1])} rows, {len(self._reader.names)} sources, {len(board)} candidates; the {'logarithm' if self.log_ else 'value'} of the target is learnt",
             *(f"best {kind}: {b['candidate'].iloc[0]}, inner MAE {show(b['inner_mae'].iloc[0])}" for kind, b in best.items() if len(b)),
             f"mixture of {len(self.chosen_)} candidates, {self.transfer_share_:.0%} transfer",
             f"estimated MAE {show(self.estimated_mae_)}, of direct models alone {show(self.direct_mae_)}; no weight has seen the fold it is judged on",
@@ -359,7 +361,7 @@ class _Reports:
         check_is_fitted(self, "weights_")
         rng, y = np.random.default_rng(self.random_state), self._scale.y
         targets = [y, *(rng.permutation(y) for _ in range(n_permutations))]
-        table, found = Descriptors(self._given[0]), [[] for _ in targets]
+        table, found = Descriptors(self.given_[0]), [[] for _ in targets]
         for _, piece in source_pieces(self.sources, self._reader.names):
             tables = [t for _, _, t in read_layers(piece, table, self.layers)]
             for k, target in enumerate(targets if tables else []):
@@ -381,7 +383,7 @@ class _Reports:
         "Return CV+ intervals around the whole search; the first call repeats the search in ten folds."
         check_is_fitted(self, "weights_")
         if not hasattr(self, "conformal_"):
-            rows, y, groups = self._given
+            rows, y, groups = self.given_
             self.conformal_ = ConformalRegressor(clone(self), cv=10, random_state=self.random_state).fit(rows, y, groups)
         return self.conformal_.predict_interval(X, level)
 
@@ -419,9 +421,44 @@ class Shotgun(_Reports, _Search):
         table = Descriptors(X)
         blocks = {"best": self._reader.single(table, self._best)}
         if self.selection == "nested": blocks |= self._reader.blocks(table)
-        return sum(w * self._scale.back(c.predict(model, blocks)) for w, c, model in self._models)
+        return self._mix(self._models, blocks)
+
+    @threadpool_limits.wrap(limits=1)
+    def predict_direct(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
+        "Predict with the direct models of least inner error alone: the baseline of this search, chosen by the same folds."
+        check_is_fitted(self, "weights_")
+        if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
+        return self._mix(self._direct, _split(Descriptors(X), next(source_pieces(self.sources, self._reader.names[:1]))[1][0]))
+
+    def _mix(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], blocks: Blocks) -> NDArray[np.float64]:
+        return sum(w * self._scale.back(c.predict(model, blocks)) for w, c, model in models)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.one_d_array, tags.no_validation = True, True, True
+        tags.input_tags.string, tags.no_validation = True, True
         return tags
+
+# %% ../nbs/70_shotgun.ipynb #e2412e4f
+@threadpool_limits.wrap(limits=1)
+def transfer_map(
+    sources: Mapping[str, Sequence[SourceModel]], # Sources by name of their property, each group with one featurizer
+    targets: Mapping[str, tuple[Iterable[Any], ArrayLike]], # Raw inputs and values by name of the target
+    *,
+    layers: Sequence[Layer] = (-1,), # What is read of each source
+) -> pd.DataFrame: # Share of the error that transfer takes away, at most 1; one row per source property, one column per target
+    "Measure the gain from each group of sources on each target."
+    gains = pd.DataFrame(np.nan, index=list(sources), columns=list(targets))
+    for target, (X, y) in targets.items():
+        table, y = Descriptors(X), check_target(y, 5, varies=True)
+        for name, group in sources.items():
+            try: parts = [t[0] for t in _split(table, group[0]).values()]
+            except ValueError as error:
+                if "X does not fit" not in str(error): raise
+                continue
+            hidden = [t for _, _, t in read_layers(group, table, layers)]
+            errors = []
+            for blocks in (parts, [*parts, np.hstack(hidden)]):
+                model = KernelRidgeCV(blocks=_ranges([b.shape[1] for b in blocks])).fit(np.hstack(blocks), y)
+                errors.append(np.abs(model.loo_ - y).mean())
+            gains.loc[name, target] = 1 - errors[1] / errors[0]
+    return gains

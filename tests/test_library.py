@@ -1,7 +1,9 @@
 "A library is a folder: what is in it stays what it is, wherever it is copied and whoever writes to it."
-import functools, http.server, json, os, pickle, signal, subprocess, sys, textwrap, threading, time
+import functools, http.server, json, os, pickle, secrets, signal, subprocess, sys, textwrap, threading, time
 from pathlib import Path
 
+import fake_hub
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -180,20 +182,40 @@ def test_read_only_needs_a_library(tmp_path):
 
 @pytest.fixture
 def bucket(monkeypatch):
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-    import boto3
+    "An empty bucket of a server on this machine; credentials and configuration of the user are out of reach."
+    s3fs, boto3 = pytest.importorskip("s3fs"), pytest.importorskip("boto3")
+    pytest.importorskip("flask", reason="the server of moto needs flask and flask-cors")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    for k, v in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items(): monkeypatch.setenv(k, v)
-    boto3.client("s3").create_bucket(Bucket="shared")
-    yield "s3://shared/library"
+    for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"): monkeypatch.delenv(key, raising=False)
+    here = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    for key, value in here.items(): monkeypatch.setenv(key, value)
+    s3fs.S3FileSystem.clear_instance_cache() # another test may have had another port
+    name = f"bucket-{secrets.token_hex(4)}" # moto remembers the buckets of earlier servers
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield f"s3://{name}/library"
+    s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+@pytest.fixture
+def hub(monkeypatch):
+    "An empty repository of a hub on this machine, which speaks just enough of the protocol."
+    hf = pytest.importorskip("huggingface_hub")
+    with fake_hub.serve() as address:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setenv("HF_TOKEN", "x")
+        hf.HfFileSystem.clear_instance_cache()
+        yield "hf://group/repository/library"
+        hf.HfFileSystem.clear_instance_cache()
+
+
+@pytest.fixture(params=["folder", "memory", "s3", "hf"])
 def url(request, tmp_path):
-    if request.param == "s3": return request.getfixturevalue("bucket")
+    if request.param in ("s3", "hf"): return request.getfixturevalue({"s3": "bucket", "hf": "hub"}[request.param])
     return str(tmp_path / "shared") if request.param == "folder" else f"memory://{tmp_path.name}"
 
 
@@ -207,6 +229,20 @@ def test_push_and_pull(library, url, tmp_path):
     other.add([source(7, seed=5)])
     assert other.push(url, progress=False) != digest, "a push adds to what is there"
     assert pulled.pull(url, progress=False) == 1
+
+
+def test_what_changed_on_the_way_is_refused(library, url, tmp_path):
+    library.push(url, progress=False)
+    fs, root = fsspec.url_to_fs(url)
+    name = sorted(library.folder.listing())[0]
+    data = fs.cat_file(f"{root}/shards/{name}")
+    fs.pipe_file(f"{root}/shards/{name}", data[:-1] + bytes([data[-1] ^ 1]))
+    pulled = Library(tmp_path / "pulled")
+    with pytest.raises(ValueError, match="1 of [0-9]+ shards were refused(.|\n)*arrived with SHA-256"): pulled.pull(url, progress=False)
+    assert pulled.verify(progress=False) == len(library.folder.listing()) - 1
+    fs.pipe_file(f"{root}/shards/{name}", data)
+    pulled.pull(url, digest=library.digest, progress=False)
+    assert pulled.digest == library.digest
 
 
 def test_a_pushed_folder_is_a_library_and_a_web_site(library, tmp_path):

@@ -144,7 +144,7 @@ def test_bad_sources_are_named(X, y, sources, options, said):
 def test_ranking_in_threads(X, y):
     "Threads do not disturb each other."
     sources, found = [source(i) for i in range(4)], []
-    threads = [threading.Thread(target=lambda: found.append(rank(sources, X, y))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(rank(sources, X, y, n_null=0))) for _ in range(3)]
     for t in threads: t.start()
     for t in threads: t.join()
     for f in found[1:]: pd.testing.assert_frame_equal(f, found[0])

@@ -1,0 +1,239 @@
+"Everything is chosen inside the rows given; never much worse than direct; scikit-learn's contracts; bad input is named."
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mltransfer.core import Task
+from mltransfer.data import load
+from mltransfer.library import Library
+from mltransfer.molecule import Constitution, Morgan
+from mltransfer.networks import build
+from mltransfer.plots import gain_map
+from mltransfer.pretrain import pretrain
+from mltransfer.rank import Descriptors, read_layers
+from mltransfer.shotgun import Shotgun, _folds, _Screen, candidates, mixing_weights, transfer_map
+from mltransfer.source import EstimatorSource, SourceModel
+from mltransfer.training import Schedule
+from mltransfer.validate import untrained
+
+featurizer = make_union(Constitution(), Morgan(64, counts=True, per_heavy_atom=True))
+
+
+@pytest.fixture(scope="module")
+def polymers(): return load("polymer_refractive_index")
+
+
+@pytest.fixture(scope="module")
+def sources(polymers):
+    how = {"exclude": polymers.groups, "schedule": Schedule(epochs=4), "progress": False}
+    several = [load(n) for n in ("molecule_refractive_index", "liquid_heat_capacity")]
+    return pretrain(several, featurizer, n_models=2, hidden=(32, 16), **how) + [s for d in several for s in pretrain([d], featurizer, n_models=2, **how)]
+
+
+@pytest.fixture(scope="module")
+def X(polymers): return featurizer.fit_transform(polymers.X)
+
+
+@pytest.fixture(scope="module")
+def y(polymers): return polymers.y.to_numpy()
+
+
+@pytest.fixture(scope="module")
+def fitted(sources, X, y): return Shotgun(sources).fit(X[:40], y[:40])
+
+
+def one_source() -> SourceModel:
+    "A small network with initial weights."
+    n = len(featurizer.get_feature_names_out())
+    return SourceModel(build((n, 8, 1)), featurizer, [Task("p")], columns=np.arange(n), x_scaling=np.tile([[0.0], [1.0]], n), y_scaling=np.array([[0.0], [1.0]]), seen=np.array([], np.uint64))
+
+
+WIDTH = "the tables of the checks are not the descriptors of the source, which is refused"
+expected = dict.fromkeys("""
+    check_dict_unchanged check_dont_overwrite_parameters check_estimators_dtypes check_estimators_fit_returns_self check_estimators_overwrite_params
+    check_estimators_pickle check_f_contiguous_array_estimator check_fit2d_1feature check_fit_check_is_fitted check_fit_idempotent
+    check_fit_score_takes_y check_methods_sample_order_invariance check_methods_subset_invariance check_pipeline_consistency
+    check_positive_only_tag_during_fit check_readonly_memmap_input check_regressor_data_not_an_array check_regressors_int
+    check_regressors_no_decision_function check_regressors_train
+""".split(), WIDTH)
+
+
+@parametrize_with_checks([Shotgun([one_source()])], expected_failed_checks=lambda e: expected)
+def test_sklearn_contract(estimator, check): check(estimator)
+
+
+def test_all_choices_are_made_inside(sources, X, y):
+    "Changing the targets of rows that are not given changes nothing; the order of predicted rows does not matter."
+    model = Shotgun(sources)
+    a = model.fit(X[:40], y[:40]).predict(X[40:60])
+    b = model.fit(X[:40], y[:40]).predict(X[59:39:-1])[::-1]
+    np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_the_screen_of_a_fold_does_not_see_its_test_rows(sources, X, y):
+    "The sources chosen in a fold, and its models, are the same whatever the targets of its test rows are."
+    folds = _folds(40, None, 5, 0)
+    other = y[:40].copy()
+    other[folds[0][1]] = 99.0
+    chosen = []
+    for target in (y[:40], other):
+        screen = _Screen(target, folds)
+        screen.see(0, read_layers(sources, Descriptors(X[:40]), (-1, "output")))
+        chosen.append((screen.best(0, 5), screen.out_of_fold()[:, folds[0][1]]))
+    assert chosen[0][0] == chosen[1][0]
+    np.testing.assert_allclose(chosen[0][1], chosen[1][1])
+
+
+def test_noise_is_not_learnt(sources, X):
+    "On shuffled targets nothing is claimed: the estimate is no better than the median's error, the p-value is large."
+    ratios, p = [], []
+    for k in range(3):
+        y = np.random.default_rng(k).normal(size=30)
+        model = Shotgun(sources, random_state=k).fit(X[:30], y)
+        ratios.append(model.estimated_mae_ / np.abs(y - np.median(y)).mean())
+        p.append(model.permutation_test(9)["p"].min())
+    assert np.mean(ratios) > 0.9 and np.mean(p) > 0.15
+
+
+def test_untrained_sources_do_little_harm(sources, X, y):
+    "With sources that know nothing, the mixture is nearly as good as the direct models alone."
+    null, ratios = untrained(sources), []
+    for k in range(3):
+        rows = np.random.default_rng(k).permutation(len(y))
+        train, test = rows[:50], rows[50:]
+        model = Shotgun(null).fit(X[train], y[train])
+        direct = Shotgun(null, average=(3, 0)).fit(X[train], y[train])
+        assert direct.transfer_share_ == 0
+        ratios.append(np.abs(model.predict(X[test]) - y[test]).mean() / np.abs(direct.predict(X[test]) - y[test]).mean())
+    assert np.mean(ratios) < 1.05
+
+
+def test_published_protocol_is_labelled_and_kept_apart(sources, X, y):
+    model = Shotgun(sources, selection="optimistic").fit(X[:40], y[:40])
+    assert model.summary().startswith("OPTIMISTIC") and len(model.chosen_) == 1
+    assert not hasattr(model, "estimated_mae_")
+    assert model.inner_mae_ == model.leaderboard_["inner_mae"].min()
+
+
+def test_report(fitted):
+    text = fitted.summary("1")
+    assert "40 rows, 6 sources" in text and "best null" in text and "optimistic" in text
+    assert {"direct", "null", "source"} <= set(fitted.ranking_["kind"])
+    assert fitted.weights_.sum() == pytest.approx(1) and (fitted.weights_ > 0).all()
+    assert not any("untrained" in name for name in fitted.chosen_)
+
+
+def test_same_seed_same_numbers(sources, X, y, fitted):
+    again = Shotgun(sources).fit(X[:40], y[:40])
+    pd.testing.assert_frame_equal(again.leaderboard_, fitted.leaderboard_)
+    np.testing.assert_array_equal(again.predict(X[40:50]), fitted.predict(X[40:50]))
+
+
+def test_sources_are_never_changed(sources, X, y, fitted):
+    before = [s.predict(X[:3]) for s in sources]
+    fitted.predict(X[:3])
+    for s, b in zip(sources, before): np.testing.assert_array_equal(s.predict(X[:3]), b)
+
+
+def test_clone_grid_search_and_pipeline(sources, polymers, X, y):
+    assert clone(Shotgun(sources, n_splits=3)).get_params()["n_splits"] == 3
+    search = GridSearchCV(Shotgun(sources, n_splits=3), {"layers": [(-1,), ("output",)]}, cv=2).fit(X[:30], y[:30])
+    assert search.best_params_["layers"] in [(-1,), ("output",)]
+    pipe = make_pipeline(featurizer, Shotgun(sources, n_splits=3))
+    assert np.isfinite(cross_val_score(pipe, polymers.X[:30], y[:30], cv=2, error_score="raise")).all()
+
+
+def test_groups_stay_together():
+    groups = np.repeat(np.arange(10), 4)
+    for train, test in _folds(40, groups, 5, 0)[:-1]: assert not set(groups[train]) & set(groups[test])
+    assert len(_folds(40, np.repeat(np.arange(3), [10, 10, 20]), 5, 0)) == 4
+
+
+def test_library_and_single_sources(tmp_path, sources, X, y):
+    library = Library(tmp_path)
+    ids = library.add(sources[2:])
+    one = Shotgun(library).fit(X[:30], y[:30])
+    some = Shotgun(library, ids=ids[:2]).fit(X[:30], y[:30])
+    assert set(one.ranking_.query("kind == 'source'")["source"]) == set(ids)
+    assert np.isfinite(clone(some).fit(X[:30], y[:30]).predict(X[:4])).all()
+    assert not any("hidden" in name for name in one.leaderboard_["candidate"]), "no multi-task source, no such block"
+
+
+def test_forests_take_part(sources, X, y):
+    n = X.shape[1]
+    forest = EstimatorSource(RandomForestRegressor(3, random_state=0).fit(X, y), featurizer, sources[2].tasks, columns=np.arange(n), x_scaling=np.tile([[0.0], [1.0]], n),
+                             y_scaling=np.array([[0.0], [1.0]]), seen=np.array([], np.uint64))
+    model = Shotgun([forest]).fit(X[:30], y[:30])
+    assert np.isfinite(model.predict(X[30:35])).all()
+
+
+def test_logarithm_is_chosen_where_it_helps(sources, X):
+    rng = np.random.default_rng(0)
+    wide = np.exp(3 * (X[:60, 0] - X[:60, 0].mean()) / X[:60, 0].std() + 0.1 * rng.normal(size=60))
+    model = Shotgun(sources).fit(X[:60], wide)
+    assert model.log_ and (model.predict(X) > 0).all()
+    assert not Shotgun(sources).fit(X[:60], np.log(wide)).log_
+
+
+def test_predictions_stay_near_what_was_seen(fitted, X, y):
+    far = (X[:5] * 1e6).astype(np.float32)
+    spread = np.ptp(y[:40])
+    assert ((fitted.predict(far) >= y[:40].min() - spread) & (fitted.predict(far) <= y[:40].max() + spread)).all()
+
+
+def test_intervals(sources, X, y):
+    model = Shotgun(sources[:2], n_splits=2).fit(X[:40], y[:40])
+    interval = model.predict_interval(X[40:], level=0.8)
+    inside = (interval[:, 0] <= y[40:]) & (y[40:] <= interval[:, 1])
+    assert interval.shape == (len(y) - 40, 2) and inside.mean() > 0.65
+
+
+def test_direct_models_of_the_user(sources, X, y):
+    model = Shotgun(sources, direct={"mine": Ridge(1.0)}).fit(X[:30], y[:30])
+    assert "constitution + morgan, mine" in set(model.leaderboard_.query("kind == 'direct'")["candidate"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 15), st.integers(5, 40))
+def test_weights_are_a_mixture(seed, n_direct, n_transfer, n):
+    rng = np.random.default_rng(seed)
+    kinds = ["direct"] * n_direct + ["transfer"] * n_transfer + ["null"]
+    w = mixing_weights(rng.normal(size=(len(kinds), n)), kinds, rng.normal(size=n))
+    assert (w >= 0).all() and w.sum() == pytest.approx(1) and w[-1] == 0
+
+
+def test_candidates_have_distinct_names():
+    for learnt in (["predicted"], ["predicted", "best"], ["hidden", "predicted", "best", "untrained"]):
+        names = [c.name for c in candidates({"a": 30, "b": 1000}, learnt)]
+        assert len(set(names)) == len(names)
+
+
+def test_transfer_map(sources, polymers, y):
+    gains = transfer_map({"both": sources[:2], "one": sources[2:3]}, {"n": (polymers.X[:40], y[:40]), "inorganic": (["NaCl", "MgO", "ZnO", "SiO2", "LiF"], np.arange(5))})
+    assert gains.shape == (2, 2) and gains["n"].notna().all() and gains["inorganic"].isna().all() and (gains["n"] < 1).all()
+    assert gain_map(gains).get_xlabel() == "target"
+
+
+@pytest.mark.parametrize("options, X_, y_, said", [
+    ({}, lambda X: X[:, :5], None, "X has 5 descriptors"), ({}, lambda X: ["Fe2O3"] * 30, None, "X does not fit"), ({}, lambda X: ["C1CC"] * 30, None, "row 9"),
+    ({}, None, lambda y: np.r_[np.nan, y[1:]], "row 0"), ({}, None, np.ones_like, "constant"), ({}, lambda X: X[:9], lambda y: y[:9], "need at least 10"),
+    ({}, None, lambda y: y[:-1], "30 rows, but y has 29"), ({"sources": []}, None, None, "no sources"), ({"sources": [1]}, None, None, "must be SourceModel"),
+    ({"selection": "best"}, None, None, "selection must be"), ({"layers": (9,)}, None, None, "has a layer"), ({"log": True}, None, lambda y: y - 5, "positive target"),
+    ({"ids": ["a"]}, None, None, "not a Library"), ({}, lambda X: np.where(np.arange(30)[:, None] == 4, np.nan, X), None, "row 4"),
+])
+def test_bad_input_is_named(sources, X, y, options, X_, y_, said):
+    model = Shotgun(**{"sources": sources, **options})
+    with pytest.raises(ValueError, match=said): model.fit(X_(X[:30]) if X_ else X[:30], y_(y[:30]) if y_ else y[:30])
+
+
+def test_bad_groups_are_named(sources, X, y):
+    for groups, said in [(np.zeros(30), "at least 3 groups"), (np.arange(29), "29 groups")]:
+        with pytest.raises(ValueError, match=said): Shotgun(sources).fit(X[:30], y[:30], groups=groups)
