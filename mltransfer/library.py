@@ -301,6 +301,7 @@ class SharedShelf(Shelf):
     ) -> int: # How many models are new here
         "Fetch what a shared library has and this one lacks."
         fs, root = fsspec.url_to_fs(url)
+        fs.invalidate_cache() # somebody else may have pushed since
         with fs.open(f"{root}/manifest.json", "rb") as file: manifest = file.read(2**26)
         if digest and (found := hashlib.sha256(manifest).hexdigest()) != digest:
             raise ValueError(f"{url} holds another library: its digest is {found}, expected {digest}")
@@ -328,6 +329,7 @@ def _read_manifest(data: bytes, url: str) -> dict[str, int]:
 def _push(folder: ShardFolder, sizes: Mapping[str, int], url: str, progress: bool) -> str:
     "Upload intact shards, then the manifest of these and of those that were there."
     fs, root = fsspec.url_to_fs(url)
+    fs.invalidate_cache()
     if "http" in fs.protocol or "https" in fs.protocol: raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     local = ShardFolder(Path(root) / "shards") if isinstance(fs, LocalFileSystem) else None
     fs.makedirs(f"{root}/shards", exist_ok=True)

@@ -100,7 +100,8 @@ def untrained_like(
 ) -> SourceModel: # Same shape, descriptors and scaling, initial weights
     "Return the same network before any training."
     net = build_network(source.net.spec(), random_state=random_state)
-    return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling, seen=source.seen[:0])
+    return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling,
+                       seen=source.seen[:0], card={"data": source.card.get("data", {}), "untrained": True})
 
 # %% ../nbs/54_rank.ipynb #f0c39c1a
 def source_names(

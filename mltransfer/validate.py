@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from .audit import Splits, check_splits, seen_by
 from .core import as_rows, check_target, seeds
 from .metrics import mae, scores
-from .networks import build_network
+from .rank import untrained_like
 from .source import SourceModel, model_id
 from .splits import RepeatedDraws
 
@@ -278,12 +278,7 @@ def untrained(
     random_state: int = 0, # Seed of the new weights
 ) -> list[SourceModel]: # Sources of the same shapes, descriptors and scaling, with initial weights
     "Return the null model of some sources: the same networks before training."
-    null = []
-    for i, s in enumerate(sources):
-        net = build_network(s.net.spec(), random_state=random_state + i)
-        null.append(SourceModel(net, s.featurizer, s.tasks, columns=s.columns, x_scaling=s.x_scaling, y_scaling=s.y_scaling,
-                                seen=s.seen[:0], card={"data": s.card.get("data", {}), "untrained": True}))
-    return null
+    return [untrained_like(s, random_state + i) for i, s in enumerate(sources)]
 
 # %% ../nbs/60_validate.ipynb #49e7a000
 class PermutationNull(NamedTuple):
