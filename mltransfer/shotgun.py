@@ -148,7 +148,9 @@ class Candidate:
     model: RegressorMixin
 
     @property
-    def name(self) -> str: return f"{' + '.join(self.blocks)}, {self.head}"
+    def name(self) -> str:
+        "Blocks and head, as the leaderboard shows them."
+        return f"{' + '.join(self.blocks)}, {self.head}"
 
     def fit(self, blocks: Blocks, y: NDArray[np.float64]) -> RegressorMixin:
         "Fit a copy of the regressor."

@@ -324,7 +324,7 @@ def draw_all(
     hits = found_in(beyond)
     ax = method_errors(hits, label=f"true top {N_PROPOSED} found", baseline=BEST_UP)
     ax.axvline(N_PROPOSED**2 / beyond.table["n_test"].iloc[0], color=COLOURS["null"], lw=0.8)
-    each = within.table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(hits)]
+    each = within.table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(within.summary().index)]
     made = {"extrapolation": draw_extrapolation(beyond, threshold), "found": ax.figure,
             "10-fold": method_errors(each, label="MAE of ln κ, 10-fold, one point per draw of 45", baseline=BEST).figure}
     for figure in made.values(): plt.close(figure)
