@@ -114,7 +114,9 @@ class Sources:
     same: list[SourceModel]  # Encoders that also know the conductivity of other polymers
     single: dict[str, list[SourceModel]]  # Networks of one property, by data set
 
-    def all(self) -> list[SourceModel]: return [*self.other, *self.same, *(s for group in self.single.values() for s in group)]
+    def all(self) -> list[SourceModel]:
+        "List them all, encoders first."
+        return [*self.other, *self.same, *(s for group in self.single.values() for s in group)]
 
 
 def knows(
@@ -427,7 +429,7 @@ def draw_panels(
     result: Evaluation, # The direct forest and one per source, first repeat
 ) -> plt.Figure: # Twelve panels
     "Draw predictions against measurements, one panel per source."
-    figure, axes = plt.subplots(3, 4, figsize=(9, 7.2), layout="constrained", sharex=True, sharey=True)
+    figure, axes = plt.subplots(3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True)
     shown = result.predictions.query("repeat == 0")
     for ax, (name, p) in zip(axes.flat, shown.groupby("method", sort=False)):
         parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)

@@ -54,9 +54,7 @@ def as_formulas(
     "Read a table of refractive indices by composition."
     frame = data.frame
     if data.task.kind in ("molecule", "polymer"):
-        plain = ~frame["smiles"].str.contains(r"\[\d", regex=True)
-        written = ["".join(f"{e}{n:g}" for e, n in composition_of_smiles(s).items()) for s in frame.loc[plain, "smiles"]]
-        frame = frame[plain].assign(formula=written)
+        frame = frame.assign(formula=["".join(f"{e}{n:g}" for e, n in composition_of_smiles(s).items()) for s in frame["smiles"]])
     task = Task(data.task.property, data.task.unit, "composition", log=True)
     return from_frame(frame[["formula", "value"]], "formula", "value", task, duplicates="median", name=data.name,
                       nature=data.nature, citation=data.citation, licence=data.licence)
@@ -65,7 +63,7 @@ def as_formulas(
 def polymers(
     name: str, # Data set
 ) -> Dataset: # One row per polymer
-    "Load target polymers; of PI1070 only the reserve."
+    "Load target polymers, once each and without isotopes; of PI1070 only the reserve."
     data = load(name)
     keep = ~data.groups.duplicated() & ~data.X.str.contains(r"\[\d", regex=True).to_numpy()
     if name.startswith("pi1070"): keep &= data.groups.map(in_reserve)
