@@ -296,7 +296,7 @@ def make_verdict(
 CAPTIONS = {
     "extrapolation": "Trained below the shaded region: a forest flattens out at its highest training value, the rescaled source goes on.",
     "found": "True top ten among ten proposals, one point per draw: source and atoms per formula find nearly all; the grey line is chance.",
-    "10-fold": "Within the range of the data the sources do not beat the best direct model: what transfers is the scale beyond it.",
+    "10-fold": "Within the range of the data no source helps beyond a forest on descriptors: what transfers is the scale above it.",
     "screening": "Nonmetals near the hull, ranked by a model that knows no crystal above the dashed line; ticks mark the true top ten.",
 }
 

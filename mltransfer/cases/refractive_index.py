@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from ..candidates import BestOf, heads, on, pair, stack
 from ..composition import CompositionDescriptors, composition_of_smiles
 from ..core import Task, bad_rows, seeds
-from ..data import Dataset, from_frame, load
+from ..data import Dataset, datasets, from_frame, load
 from ..finetune import FineTune
 from ..keys import in_reserve
 from ..library import Library
@@ -455,7 +455,7 @@ def as_report(
                + ", ".join(f"{r:.2f} at n = {n}" for n, r in back.items()) + f", zero-shot rank correlation {found.back['zero-shot', 'rank correlation'].iloc[0]:.2f}.")
     table = pd.concat([found.curves["MAE"], ratios], axis=1)
     return Report("Do inorganic compounds teach the refractive index of polymers?", table, verdict, found.figures, captions=CAPTIONS,
-                  notes=" ".join(load(n).citation for n in TABLES[:2]))
+                  notes=" ".join(datasets().set_index("name").loc[list(TABLES), "citation"]))
 
 
 def run(
