@@ -136,6 +136,17 @@ class Featurizer(TransformerMixin, BaseEstimator):
         "Compute the descriptors; the rows are read once."
         return self.transform(X)
 
+    def readable(
+        self,
+        X: Iterable[Any], # Raw inputs, shape (n_samples,)
+    ) -> NDArray[np.bool_]: # True where `transform` would not complain, shape (n_samples,)
+        "Tell which rows can be read, for those who would rather leave the others out."
+        def can(row: Any) -> bool:
+            try: self._read(row)
+            except ValueError: return False
+            return True
+        return np.array([can(row) for row in as_rows(X)], dtype=bool)
+
     def get_feature_names_out(
         self,
         input_features: Any = None, # Ignored; there for scikit-learn

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from rdkit import Chem
 
 from .core import Kind, Task, bad_rows, read_rows
@@ -26,7 +27,8 @@ from .keys import KEYS, read_smiles
 from .units import convert, molar_mass
 
 # %% auto #0
-__all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset', 'from_frame', 'facts', 'load', 'datasets']
+__all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset', 'from_frame', 'facts', 'load', 'datasets',
+           'published_test_keys']
 
 # %% ../nbs/10_data.ipynb #b3db806c
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
@@ -66,6 +68,15 @@ class Dataset:
         if "key" in self.frame: return self.frame["key"]
         keys = read_rows(self.X, _KEYS[self.task.kind], self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
+
+    def where(
+        self,
+        keep: ArrayLike, # True for each row to keep, shape (n_rows,)
+    ) -> Dataset: # Of the same source
+        "Return a choice of rows, with the keys that are known."
+        keep = np.asarray(keep, dtype=bool)
+        if keep.shape != (len(self),): raise ValueError(f"keep has shape {keep.shape}, but there are {len(self)} rows")
+        return Dataset(self.frame.assign(key=self.groups)[keep], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence)
 
     def __len__(self) -> int: return len(self.frame)
 
@@ -325,3 +336,10 @@ def datasets() -> pd.DataFrame: # One row per name
     for column in ("licence", "citation"):
         table[column] = [registry.at[f, column] if f else own for f, own in zip(first, table[column])]
     return table[["name", "kind", "property", "unit", "rows", "origin", "nature", "about", "licence", "citation"]]
+
+
+@cache
+def published_test_keys() -> frozenset[str]: # Keys of formulas
+    "Every formula in a published test file of the cross-property benchmark: what no source may have seen."
+    names = [n for n in read_table("datasets")["name"] if n.startswith("crossproperty_")]
+    return frozenset(k for d in map(load, names) for k in d.groups[d.frame["part"] == "test"])

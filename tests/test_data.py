@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from mltransfer import files
 from mltransfer.core import Kind, Task
-from mltransfer.data import FLAGGED, GRADES, INPUT, Dataset, _not_a_date, _read_csv, datasets, facts, from_frame, load
+from mltransfer.data import FLAGGED, GRADES, INPUT, Dataset, _not_a_date, _read_csv, datasets, facts, from_frame, load, published_test_keys
 from mltransfer.files import fetch, read_table
 from mltransfer.keys import KEYS, molecule_key
 from mltransfer.units import convert, molar_mass
@@ -150,6 +150,13 @@ def test_spreadsheet_dates_are_repaired():
     assert list(data.dropped["material"]) == ["2-Feb", "3-Feb"]
     assert {"FeB2", "FeB3"} <= set(data.X) and not data.X.str.contains("Feb").any()
     assert [_not_a_date(f) for f in ("12-Feb", "Fe2B", "2-Mar")] == ["FeB12", "Fe2B", "2-Mar"]
+
+
+def test_published_test_keys():
+    need(*(f for n in names.index if n.startswith("crossproperty_") for f in files_of(n)))
+    keys, d = published_test_keys(), load("crossproperty_exfoliation_energy")
+    test = (d.frame["part"] == "test").to_numpy()
+    assert keys >= set(d.groups[test]) and 15_000 < len(keys) < 25_000, len(keys)
 
 
 def test_groups_reduce_unit_cells():
