@@ -141,8 +141,9 @@ class Featurizer(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, shape (n_samples,)
     ) -> NDArray[np.bool_]: # True where `transform` would not complain, shape (n_samples,)
         "Tell which rows can be read, for those who would rather leave the others out."
+        read = self._read # once: some make their reader anew
         def can(row: Any) -> bool:
-            try: self._read(row)
+            try: read(row)
             except ValueError: return False
             return True
         return np.array([can(row) for row in as_rows(X)], dtype=bool)

@@ -75,9 +75,5 @@ def test_rules_do_not_depend_on_how_a_formula_is_written():
     assert study.rules(["SiO2"]).shape == (1, 5)
 
 
-def test_compositions_without_descriptors_are_found():
-    assert study.readable(["NaCl", "Xx", "CSi"]).tolist() == [True, False, True]
-
-
 def test_unknown_size_is_refused():
     with pytest.raises(ValueError, match="'demo', 'full'"): study.run("large")

@@ -1,6 +1,5 @@
 "Rebuild the starter library: python -m tools.starter [--quick]. It needs the downloaded tables (set MLTRANSFER_DATA) and about an hour on two cores."
 import argparse
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from sklearn.pipeline import make_union
 
 from mltransfer.composition import CompositionDescriptors, ElementFractions
 from mltransfer.core import Task
-from mltransfer.data import Dataset, datasets, from_frame, load
+from mltransfer.data import Dataset, datasets, from_frame, load, published_test_keys
 from mltransfer.keys import composition_key, in_reserve
 from mltransfer.library import Library
 from mltransfer.molecule import Constitution, Morgan
@@ -50,9 +49,7 @@ def excluded(kind: str) -> frozenset[str]:
         keys |= {k for n in small for k in load(n).groups if in_reserve(k)}
     if kind == "composition":
         keys |= {composition_key(f) for f in load("phonondb_thermal_conductivity").frame["formula"]}
-        for name in datasets().query("name.str.startswith('crossproperty_')")["name"]:
-            d = load(name)
-            keys |= set(d.groups[(d.frame["part"] == "test").to_numpy()])
+        keys |= published_test_keys()
     return frozenset(keys)
 
 
@@ -64,13 +61,11 @@ def source_data(name: str, most: int = 0) -> Dataset:
         task = Task(d.task.property, d.task.unit, "composition", d.task.log)
         d = from_frame(d.frame[["formula", "value"]], "formula", "value", task, duplicates="median", name=name, nature=d.nature, citation=d.citation, licence=d.licence)
     if d.task.kind == "composition":
-        known = set(ElementFractions().get_feature_names_out())
-        readable = [known.issuperset(re.findall("[A-Z][a-z]?", key)) for key in d.groups]
-        if not all(readable): print(f"          {name}: {readable.count(False)} of {len(d)} rows hold elements without descriptors (noble gases, actinides) and are left out")
-        d = Dataset(d.frame[readable], d.task, name=name, nature=d.nature, citation=d.citation, licence=d.licence)
+        readable = ElementFractions().readable(d.X)
+        if not readable.all(): print(f"          {name}: {(~readable).sum()} of {len(d)} rows hold elements without descriptors (noble gases, actinides) and are left out")
+        d = d.where(readable)
     if not most or len(d) <= most: return d
-    rows = np.random.default_rng(0).permutation(len(d))[:most]
-    return Dataset(d.frame.iloc[np.sort(rows)], d.task, name=name, nature=d.nature, citation=d.citation, licence=d.licence)
+    return d.where(np.isin(np.arange(len(d)), np.random.default_rng(0).permutation(len(d))[:most]))
 
 
 def train(names: Iterable[str], *, most: int = 0, epochs: int, batch_size: int = 64, quick: bool = False, **how: object) -> list[SourceModel]:

@@ -4,7 +4,6 @@
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #d4c1b54b
 from __future__ import annotations
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ from ..validate import Evaluation, Splits, evaluate, seen_by, untrained, verdict
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', 'BEST_UP', 'NULL', 'PUBLISHED', 'AVERAGE', 'CELL',
            'CHOSEN', 'CHOSEN_UP', 'DIRECT', 'TRANSFER', 'N_TRAIN', 'N_HIDDEN', 'N_PROPOSED', 'DIRECT_MODELS', 'JUDGED',
-           'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'descriptors', 'readable', 'read_source', 'read_sources',
+           'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'descriptors', 'read_source', 'read_sources',
            'source_conductivity', 'lines_and_heads', 'ChosenUpwards', 'methods', 'columns', 'interpolation',
            'extrapolation', 'found', 'found_in', 'make_table', 'compare_errors', 'make_verdict', 'draw_extrapolation',
            'draw_all', 'candidates', 'screen', 'draw_screening', 'Size', 'run', 'demo']
@@ -81,14 +80,6 @@ def descriptors() -> FeatureUnion:
     return make_union(ElementFractions(), CompositionDescriptors())
 
 
-def readable(
-    keys: Iterable[str], # Of compositions
-) -> NDArray[np.bool_]: # True where every element has descriptors
-    "Say which compositions can be described."
-    known = set(ElementFractions().get_feature_names_out())
-    return np.array([known.issuperset(re.findall("[A-Z][a-z]?", k)) for k in keys], dtype=bool)
-
-
 def read_source(
     name: str, # Data set of compositions
     most: int, # Most rows, drawn at random
@@ -96,8 +87,8 @@ def read_source(
 ) -> Dataset: # The part that is used
     "Load the readable rows of a data set, or some of them."
     whole = load(name)
-    rows = np.random.default_rng(random_state).permutation(np.flatnonzero(readable(whole.groups)))[:most]
-    return Dataset(whole.frame.iloc[np.sort(rows)], whole.task, name=name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
+    rows = np.random.default_rng(random_state).permutation(np.flatnonzero(ElementFractions().readable(whole.X)))[:most]
+    return whole.where(np.isin(np.arange(len(whole)), rows))
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #9f98d676
 def read_sources(
@@ -339,7 +330,7 @@ def candidates(
     by = {"band gap": load("mp_band_gap"), "above hull": load("mp_energy_above_hull")}
     table = pd.DataFrame({n: d.y.groupby(d.groups.to_numpy()).agg("max" if n == "band gap" else "min") for n, d in by.items()}).dropna()
     table = table[(table["band gap"] >= gap) & (table["above hull"] <= above_hull)]
-    return table[readable(table.index)]
+    return table[ElementFractions().readable(table.index)]
 
 
 def screen(
