@@ -12,7 +12,7 @@ help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: .venv/.installed ## Predict the heat capacity of polymers with and without transfer; prints the page to open
-	@$(BIN)/python -c "from mltransfer.cases.polymer_heat_capacity import demo; demo()"
+	@$(BIN)/python -c "from mltransfer.cases.polymer_heat_capacity import run; run().show('demo/polymer_heat_capacity.html')"
 
 test: .venv/.installed-dev ## Run every notebook, the contract tests, and "generated = committed"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -6,9 +6,10 @@
 from __future__ import annotations
 import base64
 import io
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -59,7 +60,7 @@ th:first-child,td:first-child{text-align:left}figure{margin:1.5rem 0}img{max-wid
 .verdict{background:#eef5fa;border-left:4px solid #0072B2;padding:.6rem 1rem}"""
 
 class Report:
-    "The result of a case study: `question`, `table`, `verdict`, `figures` by caption, and `notes`."
+    "The result of a case study: `question`, `table`, `verdict`, `figures` with `captions`, `notes`, and `details` for those who want more."
 
     def __init__(
         self,
@@ -70,9 +71,10 @@ class Report:
         *,
         captions: dict[str, str] | None = None, # What each figure shows: one sentence that states the finding
         notes: str = "", # Data, licences, protocol, versions
+        details: Mapping[str, Any] | None = None, # What else was found, by name, mostly tables; not on the page
     ):
         self.question, self.table, self.verdict, self.figures = question, table, verdict, figures
-        self.captions, self.notes = captions or {}, notes
+        self.captions, self.notes, self.details = captions or {}, notes, details or {}
 
     def to_html(
         self,
@@ -88,6 +90,13 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
         return path
+
+    def show(
+        self,
+        path: str | Path, # Page to write
+    ) -> None:
+        "Print the table and the verdict, write the page, and print where it is: what a terminal wants."
+        print(f"{self}\n\nThe page with the figures:\n{self.to_html(path)}")
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.question)}</b></p>{self.table.to_html(border=0, float_format='{:.3g}'.format, na_rep='')}<p>{escape(self.verdict)}</p>"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -42,7 +41,7 @@ __all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', '
            'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'descriptors', 'read_source', 'read_sources',
            'source_conductivity', 'lines_and_heads', 'ChosenUpwards', 'methods', 'columns', 'interpolation',
            'extrapolation', 'found', 'found_in', 'make_table', 'compare_errors', 'make_verdict', 'draw_extrapolation',
-           'draw_all', 'candidates', 'screen', 'draw_screening', 'Size', 'run', 'demo']
+           'draw_all', 'candidates', 'screen', 'draw_screening', 'Size', 'run']
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #a5dbf1a9
 MEASURED, COMPUTED = "lattice_thermal_conductivity", "phonondb_thermal_conductivity"
@@ -384,7 +383,7 @@ def run(
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-) -> Report: # Table, verdict and figures; `screening` is the ranked table of the full size
+) -> Report: # Table, verdict and figures; in the full size `details["screening"]` is the ranked table
     "Find the best conductors of heat with models that have seen only ordinary ones."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     how, s = {"n_jobs": n_jobs, "progress": progress}, SIZES[size]
@@ -395,22 +394,11 @@ def run(
     within = evaluate(methods(block, upwards=False), X, y, interpolation(measured, s.repeats, random_state), **how)
     beyond = evaluate(methods(block, upwards=True), X, y, extrapolation(y, s.draws, random_state), **how)
     threshold = np.sort(y)[-N_HIDDEN - 1]
-    figures, ranked = draw_all(within, beyond, threshold), None
+    figures, details = draw_all(within, beyond, threshold), {}
     if s.computed:
-        ranked = screen(candidates(), pool, sources)
-        figures["screening"] = draw_screening(ranked, pool)
+        details["screening"] = screen(candidates(), pool, sources)
+        figures["screening"] = draw_screening(details["screening"], pool)
     notes = (f"Pool: {len(pool)} crystals, {len(measured)} measured, the others computed (phonondb); threshold {np.exp(threshold):.0f} W/(m K). "
              f"Sources: {len(sources)} networks on {SOURCE}, none of which has seen a formula of the pool. Seed {random_state}. {load(SOURCE).citation if s.computed else ''}")
-    report = Report("Can a model that has seen ordinary crystals find the best conductors of heat?", make_table(within, beyond),
-                    make_verdict(within, beyond), figures, captions=CAPTIONS, notes=notes)
-    report.screening = ranked
-    return report
-
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #258bd881
-def demo(
-    path: str = "demo/lattice_thermal_conductivity.html", # Page to write
-) -> None:
-    "Run the demo, print its table and verdict, write its page, and print where it is."
-    report = run("demo")
-    with pd.option_context("display.width", 250, "display.max_columns", 50, "display.float_format", "{:.3g}".format): print(report.table)
-    print(f"\n{report.verdict}\n\nThe page with the figures:\n{report.to_html(Path(path))}")
+    return Report("Can a model that has seen ordinary crystals find the best conductors of heat?", make_table(within, beyond),
+                  make_verdict(within, beyond), figures, captions=CAPTIONS, notes=notes, details=details)

@@ -5,7 +5,6 @@
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #c293aed7
 from __future__ import annotations
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -35,7 +34,7 @@ from ..validate import Evaluation, Splits, evaluate, seen_by, untrained
 # %% auto #0
 __all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'SIZES', 'N_DRAWS', 'HEAT_ONLY', 'WITH_GLASS', 'NULL', 'BEST',
            'FOREST', 'CAPTIONS', 'descriptors', 'encoders', 'rubbery', 'read_sources', 'Size', 'pyramids', 'protocols',
-           'methods', 'published', 'draw_parity', 'draw_all', 'columns', 'run', 'demo', 'computed_target']
+           'methods', 'published', 'draw_parity', 'draw_all', 'columns', 'run', 'computed_target']
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d53ca7a5
 TARGET = "polymer_heat_capacity"
@@ -255,15 +254,6 @@ def run(
     notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders each), {s.source} "
              f"({len(singles)} random pyramids); no target polymer in any of them. Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
     return Report("Do source networks help to predict the heat capacity of polymers?", table, verdict, figures, captions=CAPTIONS, notes=notes)
-
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #184c211b
-def demo(
-    path: str = "demo/polymer_heat_capacity.html", # Page to write
-) -> None:
-    "Run the demo, print its table and verdict, write its page, and print where it is."
-    report = run("demo")
-    with pd.option_context("display.width", 250, "display.max_columns", 50, "display.float_format", "{:.3g}".format): print(report.table)
-    print(f"\n{report.verdict}\n\nThe page with the figures:\n{report.to_html(Path(path))}")
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #37b66d93
 def computed_target(

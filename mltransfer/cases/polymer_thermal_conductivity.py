@@ -6,7 +6,6 @@
 from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -48,7 +47,7 @@ __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN'
            'starter', 'Size', 'gather', 'families', 'given', 'columns', 'kernel', 'Corrected', 'Pooled', 'pooled',
            'candidates', 'methods', 'draws', 'ratios', 'side_by_side', 'foretell', 'agreement', 'held_out', 'reach',
            'reaching', 'reach_table', 'draw_panels', 'draw_reach', 'six', 'draw_all', 'Study', 'protocol', 'panels',
-           'captions', 'said', 'run', 'demo']
+           'captions', 'said', 'run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
 MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
@@ -556,7 +555,7 @@ def run(
     *,
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-) -> Report: # Table, verdict and figures; `study` holds the tables behind them
+) -> Report: # Table, verdict and figures; `details` holds the fields of `Study`
     "Predict the thermal conductivity of polymers with and without sources."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     s, how, study = SIZES[size], {"n_jobs": n_jobs, "progress": progress}, Study()
@@ -575,16 +574,5 @@ def run(
     figures = draw_all(result, study.panels, study.scored[name], study.far, properties, n)
     notes = (f"Targets: {', '.join(f'{len(t)} polymers {k}' for k, t in targets.items())}; {s.draws} draws. Sources: {len(sources.all())} networks, none has seen a tested polymer. "
              f"Seed {random_state}. " + " ".join(sorted({t.citation for t in targets.values()})))
-    report = Report("Which sources help to predict the thermal conductivity of polymers?", side_by_side(study.ratios), said(study.ratios), figures,
-                    captions=captions(study, properties, name), notes=notes)
-    report.study = study
-    return report
-
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #a32d4ede
-def demo(
-    path: str = "demo/polymer_thermal_conductivity.html", # Page to write
-) -> None:
-    "Run the demo, print its table and verdict, write its page, and print where it is."
-    report = run("demo")
-    with pd.option_context("display.width", 250, "display.max_columns", 50): print(report.table)
-    print(f"\n{report.verdict}\n\nThe page with the figures:\n{report.to_html(Path(path))}")
+    return Report("Which sources help to predict the thermal conductivity of polymers?", side_by_side(study.ratios), said(study.ratios), figures,
+                  captions=captions(study, properties, name), notes=notes, details=vars(study))
