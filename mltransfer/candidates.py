@@ -25,9 +25,10 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .core import bad_rows, check_target
 from .metrics import mae
+from .ridge import KernelRidgeCV, column_ranges
 
 # %% auto #0
-__all__ = ['stack', 'on', 'heads', 'pair', 'paper_forest', 'BestOf']
+__all__ = ['stack', 'on', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOf']
 
 # %% ../nbs/52_candidates.ipynb #3695d855
 def stack(
@@ -38,8 +39,7 @@ def stack(
     if len(rows := {t.shape[0] for t in tables.values()}) != 1:
         raise ValueError(f"blocks have different numbers of rows: { {n: t.shape[0] for n, t in tables.items()} }")
     if bad := [n for n, t in tables.items() if not np.isfinite(t).all()]: raise ValueError(f"blocks with NaN or infinity: {bad}")
-    ends = np.cumsum([t.shape[1] for t in tables.values()]).tolist()
-    return np.hstack(list(tables.values())), {n: list(range(e - t.shape[1], e)) for (n, t), e in zip(tables.items(), ends)}
+    return np.hstack(list(tables.values())), dict(zip(tables, map(list, column_ranges(t.shape[1] for t in tables.values()))))
 
 
 def on(
@@ -80,15 +80,26 @@ def heads(
 
 
 def pair(
-    block: dict[str, list[int]], # Columns of each block
-    choices: dict[str, str], # Heads (separated by spaces) for blocks (joined by +)
+    block: Mapping[str, list[int]], # Columns of each block
+    choices: Mapping[str, str], # Heads (separated by spaces) for blocks (joined by +)
     *,
     log: bool = False, # Learn the logarithm of the target
+    more: Mapping[str, RegressorMixin] | None = None, # Further heads by name; they learn the target as it is
 ) -> dict[str, RegressorMixin]: # Candidates by name
     "Pair blocks of columns with heads."
-    made = heads(log=log)
+    made = heads(log=log) | dict(more or {})
     return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
             for names, hs in choices.items() for h in hs.split()}
+
+# %% ../nbs/52_candidates.ipynb #ef1d3684
+def on_blocks(
+    block: Mapping[str, list[int]], # Columns of each block
+    names: Sequence[str], # Blocks that the model may see
+    *,
+    kernel: Literal["linear", "gaussian"] = "gaussian", # Straight or bent
+) -> Pipeline: # Kernel ridge regression behind a choice of columns
+    "Let kernel ridge regression see some blocks, each with the same weight."
+    return on([c for n in names for c in block[n]], KernelRidgeCV(kernel=kernel, blocks=column_ranges(len(block[n]) for n in names)))
 
 # %% ../nbs/52_candidates.ipynb #3d05843d
 def paper_forest(

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 # %% auto #0
-__all__ = ['PENALTIES', 'Ridges', 'KernelRidgeCV']
+__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV']
 
 # %% ../nbs/15_ridge.ipynb #e238a2f9
 def _standardise(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -133,6 +133,14 @@ class Ridges:
                          for t, (centre, scale, weights, offset) in zip(tables, models, strict=True)])
 
 # %% ../nbs/15_ridge.ipynb #f987e1cb
+def column_ranges(
+    widths: Iterable[int], # Columns of each table
+) -> list[range]: # Columns of each when all stand side by side
+    "Say which columns belong to each of several tables put side by side."
+    ends = np.cumsum(list(widths), dtype=int).tolist()
+    return [range(begin, end) for begin, end in zip([0, *ends], ends)]
+
+# %% ../nbs/15_ridge.ipynb #0f978a83
 class _Blocks:
     "Chosen columns standardised, clipped and centred, then scaled block by block to a mean squared length of one."
 
@@ -144,8 +152,7 @@ class _Blocks:
         Z = self(X)
         self.middle = Z.mean(0)
         squares = ((Z - self.middle) ** 2).mean(0)
-        ends = np.cumsum([len(b) for b in blocks])
-        lengths = [squares[e - len(b) : e].sum() for e, b in zip(ends, blocks)]
+        lengths = [squares[r.start : r.stop].sum() for r in column_ranges(map(len, blocks))]
         self.factor = np.concatenate([np.full(len(b), 1 / np.sqrt(l) if l > 0 else 1.0) for l, b in zip(lengths, blocks)])
 
     def __call__(self, X: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from .core import check_target
 from .featurizers import build_featurizer, featurizer_parts
 from .library import Library
 from .rank import Descriptors, rank, read_layers, source_names, source_pieces, untrained_like
-from .ridge import KernelRidgeCV, Ridges
+from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
 from .uncertainty import ConformalRegressor
 
@@ -155,8 +155,8 @@ class Candidate:
     def fit(self, blocks: Blocks, y: NDArray[np.float64]) -> RegressorMixin:
         "Fit a copy of the regressor."
         tables, model = [t for b in self.blocks for t in blocks[b]], clone(self.model)
-        if isinstance(model, MeanOfRidges): model.set_params(blocks=_ranges([t.shape[1] for t in tables]))
-        elif isinstance(model, KernelRidgeCV): model.set_params(blocks=_ranges([sum(t.shape[1] for t in blocks[b]) for b in self.blocks]))
+        if isinstance(model, MeanOfRidges): model.set_params(blocks=column_ranges(t.shape[1] for t in tables))
+        elif isinstance(model, KernelRidgeCV): model.set_params(blocks=column_ranges(sum(t.shape[1] for t in blocks[b]) for b in self.blocks))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
             return model.fit(np.hstack(tables), y)
@@ -164,11 +164,6 @@ class Candidate:
     def predict(self, model: RegressorMixin, blocks: Blocks) -> NDArray[np.float64]:
         "Predict with a fitted copy."
         return model.predict(np.hstack([t for b in self.blocks for t in blocks[b]]))
-
-
-def _ranges(widths: Sequence[int]) -> list[range]:
-    ends = np.cumsum(widths).tolist()
-    return [range(e - w, e) for e, w in zip(ends, widths)]
 
 # %% ../nbs/70_shotgun.ipynb #000211a0
 def candidates(
@@ -240,7 +235,7 @@ def _scale(parts: Blocks, y: NDArray[np.float64], log: bool | Literal["auto"]) -
     "Learn the logarithm if asked to, or if that is better for a wide positive target."
     if log is True and (bad := np.flatnonzero(y <= 0)).size: raise ValueError(f"log=True needs a positive target, but row {bad[0]} is {y[bad[0]]:g}")
     if log != "auto" or y.min() <= 0 or y.max() < 3 * y.min(): return _Scale(y, log is True)
-    X, blocks = np.hstack([t[0] for t in parts.values()]), _ranges([t[0].shape[1] for t in parts.values()])
+    X, blocks = np.hstack([t[0] for t in parts.values()]), column_ranges(t[0].shape[1] for t in parts.values())
     scales = [_Scale(y, log=False), _Scale(y, log=True)]
     return min(scales, key=lambda s: np.abs(s.back(KernelRidgeCV(blocks=blocks).fit(X, s.y).loo_) - y).mean())
 
@@ -460,7 +455,7 @@ def transfer_map(
             hidden = [t for _, _, t in read_layers(group, table, layers)]
             errors = []
             for blocks in (parts, [*parts, np.hstack(hidden)]):
-                model = KernelRidgeCV(blocks=_ranges([b.shape[1] for b in blocks])).fit(np.hstack(blocks), y)
+                model = KernelRidgeCV(blocks=column_ranges(b.shape[1] for b in blocks)).fit(np.hstack(blocks), y)
                 errors.append(np.abs(model.loo_ - y).mean())
             gains.loc[name, target] = 1 - errors[1] / errors[0]
     return gains

@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from ..candidates import BestOf, heads, on, stack
+from ..candidates import BestOf, pair, stack
 from ..composition import CompositionDescriptors, ElementFractions, read_composition
 from ..core import check_target, seeds
 from ..data import Dataset, load
@@ -122,9 +122,8 @@ def lines_and_heads(
     choices: Mapping[str, str], # Heads (separated by spaces) for blocks (joined by +)
 ) -> dict[str, RegressorMixin]: # Candidates by name
     "Pair blocks of columns with heads, two unbounded lines among them."
-    made = heads() | {"line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
-                      "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000))}
-    return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h]) for names, hs in choices.items() for h in hs.split()}
+    return pair(block, choices, more={"line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
+                                      "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000))})
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #4b3839c5
 class ChosenUpwards(BestOf):

@@ -23,7 +23,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from ..candidates import BestOf, heads, on, pair, stack
+from ..candidates import BestOf, heads, on, on_blocks, pair, stack
 from ..core import Task, read_rows
 from ..data import Dataset, datasets, from_frame, load
 from ..keys import in_reserve, open_ends, read_smiles
@@ -44,10 +44,10 @@ from ..validate import Evaluation, evaluate, seen_by, untrained, verdict
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',
            'KNOWN', 'POOLED', 'PANELS', 'half', 'backbone', 'descriptors', 'hansen', 'others', 'Sources', 'knows',
-           'starter', 'Size', 'gather', 'families', 'given', 'columns', 'kernel', 'Corrected', 'Pooled', 'pooled',
-           'candidates', 'methods', 'draws', 'ratios', 'side_by_side', 'foretell', 'agreement', 'held_out', 'reach',
-           'reaching', 'reach_table', 'draw_panels', 'draw_reach', 'six', 'draw_all', 'Study', 'protocol', 'panels',
-           'captions', 'said', 'run']
+           'starter', 'Size', 'gather', 'families', 'given', 'columns', 'Corrected', 'Pooled', 'pooled', 'candidates',
+           'methods', 'draws', 'ratios', 'side_by_side', 'foretell', 'agreement', 'held_out', 'reach', 'reaching',
+           'reach_table', 'draw_panels', 'draw_reach', 'six', 'draw_all', 'Study', 'protocol', 'panels', 'captions',
+           'said', 'run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
 MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
@@ -197,17 +197,6 @@ def columns(
     return stack(blocks | {f"single {k}": FrozenFeatures(g).fit_transform(table) for k, g in sources.single.items()})
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #f5f8a2ad
-def kernel(
-    block: dict[str, list[int]], # Columns of each block
-    names: Sequence[str], # Blocks to read
-    shape: Literal["linear", "gaussian"] = "gaussian", # Straight or bent
-) -> RegressorMixin: # Kernel ridge regression on blocks of equal weight
-    "Let kernel ridge regression see some blocks."
-    ends = np.cumsum([len(block[n]) for n in names]).tolist()
-    ranges = [range(e - len(block[n]), e) for n, e in zip(names, ends)]
-    return on([c for n in names for c in block[n]], KernelRidgeCV(kernel=shape, blocks=ranges))
-
-
 class Corrected(RegressorMixin, BaseEstimator):
     "Start from one column as the prediction and learn what it misses."
 
@@ -272,18 +261,18 @@ def candidates(
     "List the candidates of the direct, the null and the transferred models."
     plain, near = list(PLAIN), ["groups", "backbone"]
     direct = pair(block, {"groups+backbone": "ridge trees process"})
-    direct |= {f"kernel {k}": kernel(block, plain, k) for k in ("linear", "gaussian")}
+    direct |= {f"kernel {k}": on_blocks(block, plain, kernel=k) for k in ("linear", "gaussian")}
     made = {BEST: direct}
     for method, name in ((NULL, "null"), (OTHER, "other")):
         hidden = [b for b in block if b.startswith(f"{name} hidden")]
-        made[method] = {f"{' + '.join(beside) or 'alone'}, {k}": kernel(block, [*hidden, *beside], k)
+        made[method] = {f"{' + '.join(beside) or 'alone'}, {k}": on_blocks(block, [*hidden, *beside], kernel=k)
                         for beside in ([], near, plain) for k in ("linear", "gaussian")}
-        made[method][f"predicted + {' + '.join(near)}, gaussian"] = kernel(block, [f"{name} predicted", *near])
+        made[method][f"predicted + {' + '.join(near)}, gaussian"] = on_blocks(block, [f"{name} predicted", *near])
     hidden, at = [b for b in block if b.startswith("same hidden")], block["given"][0]
     line = on(block["given"], make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 11))))
     nothing = DummyRegressor(strategy="constant", constant=0.0)
     made[KNOWN] = {name: Corrected(at, head) for name, head in
-                   {"as predicted": nothing, "line": line, "hidden": kernel(block, hidden), "descriptors": kernel(block, plain)}.items()}
+                   {"as predicted": nothing, "line": line, "hidden": on_blocks(block, hidden), "descriptors": on_blocks(block, plain)}.items()}
     return made
 
 
