@@ -23,7 +23,7 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
-from .audit import Splits, check_splits, seen_by
+from .audit import Splits, check_splits
 from .core import as_rows, check_target, seeds
 from .metrics import mae, scores
 from .rank import untrained_like

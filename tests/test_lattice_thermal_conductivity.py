@@ -7,9 +7,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
+from mltransfer.audit import seen_by
 from mltransfer.cases import lattice_thermal_conductivity as study
 from mltransfer.library import Library
-from mltransfer.validate import seen_by
 
 needs_tables = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs the downloaded tables: set MLTRANSFER_DATA")
 

@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from mltransfer.audit import seen_by
 from mltransfer.candidates import BestOf, heads, on, pair, paper_forest, stack
 from mltransfer.core import Task
 from mltransfer.data import load
@@ -19,7 +20,7 @@ from mltransfer.source import SourceModel
 from mltransfer.splits import RepeatedDraws
 from mltransfer.training import Schedule
 from mltransfer.transfer import FrozenFeatures, Rescaled, Residual, SourcePrediction
-from mltransfer.validate import compare, evaluate, seen_by, untrained
+from mltransfer.validate import compare, evaluate, untrained
 
 few = Schedule(epochs=2)
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from ..audit import Splits, seen_by
 from ..candidates import BestOf, pair, stack
 from ..composition import CompositionDescriptors, ElementFractions, read_composition
 from ..core import check_target, seeds
@@ -33,7 +34,7 @@ from ..source import SourceModel
 from ..splits import ExtrapolationSplit, RepeatedDraws
 from ..training import Schedule
 from ..transfer import FrozenFeatures
-from ..validate import Evaluation, Splits, evaluate, seen_by, untrained, verdict
+from ..validate import Evaluation, evaluate, untrained, verdict
 
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', 'BEST_UP', 'NULL', 'PUBLISHED', 'AVERAGE', 'CELL',

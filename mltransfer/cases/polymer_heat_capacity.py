@@ -17,6 +17,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, make_union
 
+from ..audit import seen_by
 from ..candidates import BestOf, heads, on, pair, stack
 from ..core import seeds
 from ..data import Dataset, load
@@ -29,7 +30,7 @@ from ..source import SourceModel
 from ..splits import BalancedGroupKFold, RepeatedDraws, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
-from ..validate import Evaluation, Splits, evaluate, seen_by, untrained
+from ..validate import Evaluation, Splits, evaluate, untrained
 
 # %% auto #0
 __all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'SIZES', 'N_DRAWS', 'HEAT_ONLY', 'WITH_GLASS', 'NULL', 'BEST',

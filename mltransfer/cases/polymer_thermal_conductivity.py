@@ -23,6 +23,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
+from ..audit import seen_by
 from ..candidates import BestOf, heads, on, on_blocks, pair, stack
 from ..core import Task, read_rows
 from ..data import Dataset, datasets, from_frame, load
@@ -39,7 +40,7 @@ from ..splits import ExtrapolationSplit, RepeatedDraws, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
 from ..uncertainty import ConformalRegressor
-from ..validate import Evaluation, evaluate, seen_by, untrained, verdict
+from ..validate import Evaluation, evaluate, untrained, verdict
 
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',

@@ -21,6 +21,7 @@ from sklearn.manifold import TSNE
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ..audit import seen_by
 from ..candidates import BestOf, heads, on, pair, stack
 from ..composition import CompositionDescriptors, composition_of_smiles
 from ..core import Task, bad_rows, seeds
@@ -38,7 +39,7 @@ from ..source import SourceModel
 from ..splits import RepeatedDraws
 from ..training import Schedule
 from ..transfer import FrozenFeatures, Residual
-from ..validate import Evaluation, evaluate, seen_by, untrained
+from ..validate import Evaluation, evaluate, untrained
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL', 'TRANSFER', 'LINE', 'FROZEN', 'FOREST', 'TUNED',
