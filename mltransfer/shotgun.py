@@ -61,23 +61,25 @@ class _Reader:
     def __init__(self, sources: Sequence[SourceModel] | Library, ids: Iterable[str] | None, layers: Sequence[Layer], random_state: int):
         self.sources, self.names, self.layers, self.random_state = sources, source_names(sources, ids), layers, random_state
 
-    def blocks(self, X: Descriptors, see: Any = None) -> Blocks:
-        "All blocks; on the way, `see` is shown the position of the first source of a piece, the sources and their layers."
+    def blocks(self, X: Descriptors, see: Any = None, only: set[str] | None = None) -> Blocks:
+        "All blocks, or `only` these; on the way, `see` is shown the position of the first source of a piece, the sources and their layers."
         parts: Blocks = {}
         hidden, untrained, outputs = [], [], {}
+        wanted = lambda *names: only is None or not only.isdisjoint(names)
         for first, piece in source_pieces(self.sources, self.names):
-            read = read_layers(piece, X)
+            read = read_layers(piece, X) if wanted("hidden", "predicted") else []
             depth = [0 if isinstance(s, EstimatorSource) else len(s.net.widths) - 2 for s in piece]
             if see: see(first, [(i, l, t) for i, l, t in read if l in self.layers or (l != "output" and l - depth[i] in self.layers)])
             for i, l, t in read:
                 if l == "output": outputs.setdefault(piece[i].tasks, []).append(t)
                 elif l == depth[i] - 1 and len(piece[i].tasks) > 1: hidden.append(t)
-            null = [i for i, d in enumerate(depth) if d][: 10 - len(untrained)]
+            null = [i for i, d in enumerate(depth) if d and wanted("untrained")][: 10 - len(untrained)]
             untrained += [t for _, _, t in read_layers([untrained_like(piece[i], self.random_state + first + i) for i in null], X, (-1,))]
             for s in {str(featurizer_parts(s.featurizer)): s for s in piece}.values():
                 parts |= {k: v for k, v in _split(X, s).items() if k not in parts}
-        rest = {"hidden": hidden, "predicted": [_predictions(outputs)], "untrained": untrained}
-        return parts | {k: v for k, v in rest.items() if v}
+            if not wanted("hidden", "predicted", "untrained") and only <= parts.keys(): break # the other sources have nothing to add
+        rest = {"hidden": hidden, "predicted": [_predictions(outputs)] if outputs else [], "untrained": untrained}
+        return {k: v for k, v in (parts | rest).items() if v and wanted(k)}
 
     def single(self, X: Descriptors, chosen: Iterable[tuple[int, Layer]]) -> list[NDArray[np.float32]]:
         "The tables of some sources and layers."
@@ -415,9 +417,9 @@ class Shotgun(_Reports, _Search):
     def predict(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
         "Predict new materials, raw inputs or a table as in `fit`."
         check_is_fitted(self, "weights_")
-        table = Descriptors(X)
-        blocks = {"best": self._reader.single(table, self._best)}
-        if self.selection == "nested": blocks |= self._reader.blocks(table)
+        table, used = Descriptors(X), {b for _, c, _ in self._models for b in c.blocks} # blocks without weight are not read
+        blocks = {"best": self._reader.single(table, self._best)} if "best" in used else {}
+        if used := used - {"best"}: blocks |= self._reader.blocks(table, only=used)
         return self._mix(self._models, blocks)
 
     @threadpool_limits.wrap(limits=1)

@@ -131,6 +131,18 @@ def test_report(fitted):
     assert not any("untrained" in name for name in fitted.chosen_)
 
 
+def test_only_blocks_with_weight_are_read(sources, X, fitted, monkeypatch):
+    def everything(model):
+        table = Descriptors(X[40:])
+        return {"best": model._reader.single(table, model._best)} | model._reader.blocks(table)
+    whole = everything(fitted)
+    monkeypatch.setattr("mltransfer.shotgun.untrained_like", lambda *a: pytest.fail("an untrained network was read"))
+    np.testing.assert_allclose(fitted.predict(X[40:]), fitted._mix(fitted._models, whole), rtol=1e-9)
+    for some in ({"hidden"}, {"predicted", "constitution"}, {"morgan"}):
+        part = fitted._reader.blocks(Descriptors(X[40:]), only=some)
+        assert set(part) == some and all(np.array_equal(a, b) for k in some for a, b in zip(part[k], whole[k], strict=True))
+
+
 def test_same_seed_same_numbers(sources, X, y, fitted):
     again = Shotgun(sources).fit(X[:40], y[:40])
     pd.testing.assert_frame_equal(again.leaderboard_, fitted.leaderboard_)
