@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
-from .core import Kind, Task, as_rows, bad_rows, check_target
+from .core import Kind, Task, as_rows, check_table, check_target
 from .source import hash_keys
 from .splits import check_groups, groups_of
 
@@ -85,9 +85,7 @@ def _check_table(table: ArrayLike) -> NDArray[np.float64]:
     "Descriptors as a finite 2-d array, or an error that names the rows."
     Z = np.asarray(table, dtype=np.float64)
     if Z.ndim != 2 or not len(Z): raise ValueError(f"table must be 2-d and not empty, got shape {Z.shape}")
-    holes = dict(np.argwhere(~np.isfinite(Z))[::-1])
-    if bad := [(int(i), float(Z[i, j]), f"in column {j}") for i, j in sorted(holes.items())]: raise bad_rows("descriptors", bad, len(Z))
-    return Z
+    return check_table(Z)
 
 # %% ../nbs/53_audit.ipynb #b216fae9
 def _names(key: str, kind: Kind | None, kinds: frozenset[Kind]) -> list[str]:

@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .core import bad_rows, check_target
+from .core import check_target, log_target
 from .metrics import mae
 from .ridge import KernelRidgeCV, column_ranges
 
@@ -50,13 +50,6 @@ def on(
     return make_pipeline(ColumnTransformer([("keep", "passthrough", list(columns))]), model)
 
 # %% ../nbs/52_candidates.ipynb #9191b968
-def _log10(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    "The logarithm, or an error that names the rows that have none."
-    if bad := [(int(i), float(y.flat[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]:
-        raise bad_rows("a target", bad, len(y))
-    return np.log10(y)
-
-
 def _power(y: NDArray[np.float64]) -> NDArray[np.float64]: return 10.0 ** y
 
 
@@ -76,7 +69,7 @@ def heads(
         "process": make_pipeline(StandardScaler(), clip, process),
     }
     if not log: return made
-    return {n: TransformedTargetRegressor(m, func=_log10, inverse_func=_power, check_inverse=False) for n, m in made.items()}
+    return {n: TransformedTargetRegressor(m, func=log_target, inverse_func=_power, check_inverse=False) for n, m in made.items()}
 
 
 def pair(

@@ -11,9 +11,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
 
 # %% auto #0
-__all__ = ['Kind', 'T', 'Task', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'seeds', 'Featurizer']
+__all__ = ['Kind', 'T', 'Task', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
+           'check_raw_or_table', 'seeds', 'Featurizer']
 
 # %% ../nbs/00_core.ipynb #2ff67145
 Kind = Literal["molecule", "polymer", "composition", "crystal"]
@@ -94,6 +96,38 @@ def check_target(
     if varies and np.ptp(y) == 0:
         raise ValueError(f"y is constant: all {len(y)} rows are {y[0]:g}; there is nothing to learn")
     return y
+
+# %% ../nbs/00_core.ipynb #caab359c
+def log_target(
+    y: NDArray[np.float64], # Property values
+) -> NDArray[np.float64]: # Their decimal logarithms
+    "Return the logarithm of a target, or name the rows that have none."
+    if bad := [(int(i), float(y.flat[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]:
+        raise bad_rows("a target", bad, len(y))
+    return np.log10(y)
+
+# %% ../nbs/00_core.ipynb #f3a3189d
+def check_table(
+    table: NDArray[np.floating], # Descriptors, shape (n_samples, n_features)
+) -> NDArray[np.floating]: # The same
+    "Return a table in which every number is finite, or name the rows in which one is not."
+    if np.isfinite(table.sum(dtype=float)): return table # one pass, nothing in memory
+    holes = dict(np.argwhere(~np.isfinite(table))[::-1]) # row and its first column that is not finite
+    if bad := [(int(i), float(table[i, j]), f"in column {j}: NaN or infinity") for i, j in sorted(holes.items())]:
+        raise bad_rows("descriptors", bad, len(table))
+    return table
+
+
+def check_raw_or_table(
+    estimator: BaseEstimator, # Whose input it is; learns the number of columns
+    X: Iterable[Any], # Raw inputs, or a table of descriptors
+    *,
+    reset: bool, # True in `fit`; else the columns are compared with those of `fit`
+) -> Iterable[Any]: # Raw inputs as they are, or the table as float32
+    "Check a table of descriptors; raw inputs pass through."
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or shape[1] == 1 and np.asarray(X).dtype.kind not in "fiuc": return X
+    return validate_data(estimator, X, reset=reset, dtype=np.float32)
 
 # %% ../nbs/00_core.ipynb #0ca87c76
 def seeds(

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from .core import check_target, seeds
+from .core import check_raw_or_table, check_target, seeds
 from .networks import Network, build_network
 from .source import EstimatorSource, SourceModel
 from .training import Schedule, masked_loss
@@ -111,13 +111,6 @@ def _check_source(source: SourceModel, keep: int | None) -> None:
         raise ValueError(f"keep is a position from 0 to {len(source.tasks) - 1} in the tasks of the source, got {keep}")
 
 
-def _read(model: FineTune, X: Iterable[Any], *, reset: bool) -> Tensor:
-    "What the network of the source sees; a table of numbers is checked first."
-    shape = getattr(X, "shape", ())
-    if len(shape) == 2 and (shape[1] > 1 or np.asarray(X).dtype.kind in "fiuc"): X = validate_data(model, X, reset=reset, dtype=np.float32)
-    return model.source._inputs(X)
-
-
 @contextmanager
 def _alone(seed: int) -> Iterator[None]:
     "Seed torch and let it use one thread; both are as before when it is over."
@@ -160,7 +153,7 @@ class FineTune(RegressorMixin, BaseEstimator):
         "Train all members; sets `members_` and `scaling_` (mean and spread of `y`)."
         if y is None: raise ValueError("FineTune requires y to be passed, but the target y is None")
         _check_source(self.source, self.keep)
-        stages, x = _stages(self, len(self.source.net.layers)), _read(self, X, reset=True)
+        stages, x = _stages(self, len(self.source.net.layers)), self.source._inputs(check_raw_or_table(self, X, reset=True))
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if len(x) != len(y): raise ValueError(f"X has {len(x)} rows, but y has {len(y)}")
         self.scaling_ = y.mean(), y.std()
@@ -178,5 +171,5 @@ class FineTune(RegressorMixin, BaseEstimator):
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Average the predictions of the members, in the unit of the target."
         check_is_fitted(self)
-        with torch.no_grad(): found = self.members_.outputs(_read(self, X, reset=False))
+        with torch.no_grad(): found = self.members_.outputs(self.source._inputs(check_raw_or_table(self, X, reset=False)))
         return found.mean(0)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]

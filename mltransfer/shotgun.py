@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from .candidates import heads, stack
-from .core import check_target
+from .core import check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
 from .library import Library
 from .rank import Descriptors, rank, read_layers, source_names, source_pieces, untrained_like
@@ -235,7 +235,7 @@ class _Scale:
 
 def _scale(parts: Blocks, y: NDArray[np.float64], log: bool | Literal["auto"]) -> _Scale:
     "Learn the logarithm if asked to, or if that is better for a wide positive target."
-    if log is True and (bad := np.flatnonzero(y <= 0)).size: raise ValueError(f"log=True needs a positive target, but row {bad[0]} is {y[bad[0]]:g}")
+    if log is True: log_target(y) # which names the rows that have no logarithm
     if log != "auto" or y.min() <= 0 or y.max() < 3 * y.min(): return _Scale(y, log is True)
     X, blocks = np.hstack([t[0] for t in parts.values()]), column_ranges(t[0].shape[1] for t in parts.values())
     scales = [_Scale(y, log=False), _Scale(y, log=True)]

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
-from .core import Kind, as_rows, bad_rows, check_target, read_rows, seeds
+from .core import Kind, as_rows, bad_rows, check_table, check_target, read_rows, seeds
 from .keys import KEYS
 
 # %% auto #0
@@ -53,10 +53,7 @@ def cluster_groups(
     random_state: int | None = 0, # Seed of k-means
 ) -> NDArray[np.int32]: # Cluster of each row, from 0 to n_clusters - 1, shape (n_samples,)
     "Return groups of similar materials, found by k-means."
-    X = check_array(X, dtype=float, ensure_all_finite=False)
-    holes = dict(np.argwhere(~np.isfinite(X))[::-1]) # row and its first column that is not finite
-    if bad := [(int(i), float(X[i, j]), f"in column {j}") for i, j in sorted(holes.items())]:
-        raise bad_rows("descriptors", bad, len(X))
+    X = check_table(check_array(X, dtype=float, ensure_all_finite=False))
     n_distinct = len(np.unique(X, axis=0))
     if not 2 <= n_clusters <= n_distinct:
         raise ValueError(f"n_clusters={n_clusters}: need 2 to {n_distinct}, the distinct rows")

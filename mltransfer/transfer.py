@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .core import bad_rows, check_target
+from .core import check_raw_or_table, check_target, log_target
 from .featurizers import featurizer_parts
 from .source import EstimatorSource, Layer, SourceModel
 
@@ -30,13 +30,6 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
     if wrong := [type(s).__name__ for s in found if not isinstance(s, SourceModel)]:
         raise ValueError(f"sources must be SourceModel, got {wrong[0]}")
     return found
-
-
-def _numbers(estimator: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Iterable[Any]:
-    "A table of numbers, checked; raw inputs pass through, their source reads them."
-    shape = getattr(X, "shape", ())
-    if len(shape) != 2 or shape[1] == 1 and np.asarray(X).dtype.kind not in "fiuc": return X
-    return validate_data(estimator, X, reset=reset, dtype=np.float32)
 
 
 def _first(X: Iterable[Any]) -> Iterable[Any]:
@@ -92,7 +85,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
         "Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept."
-        sources, X = _check_sources(self.sources), _numbers(self, X, reset=True)
+        sources, X = _check_sources(self.sources), check_raw_or_table(self, X, reset=True)
         if self.activation not in ("pre", "post"): raise ValueError(f"activation must be \"pre\" or \"post\", got {self.activation!r}")
         n = sum(width for *_, width in _places(sources, self.layers))
         if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
@@ -108,7 +101,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         "Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy."
         check_is_fitted(self)
         sources = _check_sources(self.sources)
-        tables, begin = _tables(sources, _numbers(self, X, reset=False)), 0
+        tables, begin = _tables(sources, check_raw_or_table(self, X, reset=False)), 0
         out = np.empty((len(tables[0]), len(self.units_)), np.float32)
         for i, layer, width in _places(sources, self.layers):
             low, high = np.searchsorted(self.units_, [begin, begin + width])
@@ -141,7 +134,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Check that all sources predict the same tasks; sets `tasks_`."
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
-        _tables(_check_sources(self.sources), _first(_numbers(self, X, reset=True)))
+        _tables(_check_sources(self.sources), _first(check_raw_or_table(self, X, reset=True)))
         self.tasks_ = tasks.pop()
         return self
 
@@ -152,7 +145,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Average the sources' predictions."
         check_is_fitted(self)
         sources = _check_sources(self.sources)
-        tables = _tables(sources, _numbers(self, X, reset=False))
+        tables = _tables(sources, check_raw_or_table(self, X, reset=False))
         return sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -186,10 +179,8 @@ class Rescaled(RegressorMixin, BaseEstimator):
 
     def _target(self, y: ArrayLike) -> NDArray[np.float64]:
         if y is None: raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        y, log = check_target(column_or_1d(y, warn=True), varies=True), self._log()
-        if log and (bad := [(int(i), float(y[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]):
-            raise bad_rows("a target", bad, len(y))
-        return np.log10(y) if log else y
+        y = check_target(column_or_1d(y, warn=True), varies=True)
+        return log_target(y) if self._log() else y
 
     def fit(
         self,
@@ -197,7 +188,7 @@ class Rescaled(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
     ) -> Rescaled: # Itself
         "Fit the line; sets `line_`, a regression of what the source misses on what it says."
-        X, y = _numbers(self, X, reset=True), self._target(y)
+        X, y = check_raw_or_table(self, X, reset=True), self._target(y)
         vars(self).pop("line_", None)
         predicted = self._line(X)
         if len(predicted) != len(y): raise ValueError(f"X has {len(predicted)} rows, but y has {len(y)}")
@@ -206,7 +197,7 @@ class Rescaled(RegressorMixin, BaseEstimator):
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict the target, in its unit."
-        line = self._line(_numbers(self, X, reset=False) if hasattr(self, "line_") else X)
+        line = self._line(check_raw_or_table(self, X, reset=False) if hasattr(self, "line_") else X)
         return 10**line if self._log() else line
 
     def __sklearn_tags__(self):
@@ -235,14 +226,14 @@ class Residual(Rescaled):
     ) -> Residual: # Itself
         "Fit the line, then the head on what is left; sets `line_` and `head_`."
         super().fit(X, y)
-        X = _numbers(self, X, reset=False)
+        X = check_raw_or_table(self, X, reset=False)
         self.head_ = clone(self.head).fit(X, self._target(y) - self._line(X))
         return self
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict the target, in its unit."
         check_is_fitted(self, "head_")
-        X = _numbers(self, X, reset=False)
+        X = check_raw_or_table(self, X, reset=False)
         found = self._line(X) + self.head_.predict(X)
         return 10**found if self._log() else found
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, gen_batches, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter, validate_data
 
-from .core import bad_rows, check_target
+from .core import bad_rows, check_table, check_target
 from .metrics import check_prediction
 from .splits import check_groups
 
@@ -210,8 +210,4 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def _table(self, X: ArrayLike, reset: bool) -> NDArray[np.float64]:
-        X = validate_data(self, X, dtype=float, ensure_all_finite=False, reset=reset)
-        holes = dict(np.argwhere(~np.isfinite(X))[::-1]) # row and its first column that is not finite
-        if bad := [(int(i), float(X[i, j]), f"in column {j}: NaN or infinity") for i, j in sorted(holes.items())]:
-            raise bad_rows("descriptors", bad, len(X))
-        return X
+        return check_table(validate_data(self, X, dtype=float, ensure_all_finite=False, reset=reset))
