@@ -153,7 +153,7 @@ class FineTune(RegressorMixin, BaseEstimator):
         "Train all members; sets `members_` and `scaling_` (mean and spread of `y`)."
         if y is None: raise ValueError("FineTune requires y to be passed, but the target y is None")
         _check_source(self.source, self.keep)
-        stages, x = _stages(self, len(self.source.net.layers)), self.source._inputs(check_raw_or_table(self, X, reset=True))
+        stages, x = _stages(self, len(self.source.net.layers)), self.source.inputs(check_raw_or_table(self, X, reset=True))
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if len(x) != len(y): raise ValueError(f"X has {len(x)} rows, but y has {len(y)}")
         self.scaling_ = y.mean(), y.std()
@@ -171,5 +171,5 @@ class FineTune(RegressorMixin, BaseEstimator):
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Average the predictions of the members, in the unit of the target."
         check_is_fitted(self)
-        with torch.no_grad(): found = self.members_.outputs(self.source._inputs(check_raw_or_table(self, X, reset=False)))
+        with torch.no_grad(): found = self.members_.outputs(self.source.inputs(check_raw_or_table(self, X, reset=False)))
         return found.mean(0)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]

@@ -17,7 +17,7 @@ from scipy.special import gammaln
 
 from threadpoolctl import threadpool_limits
 
-from .core import as_rows, bad_rows, check_target
+from .core import as_rows, check_table, check_target
 from .featurizers import featurizer_parts
 from .library import Library
 from .networks import build_network
@@ -59,9 +59,7 @@ class Descriptors:
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:
         n = len(source.featurizer.get_feature_names_out())
         if self.X.shape[1] != n: raise ValueError(f"X has {self.X.shape[1]} descriptors, but the featurizer of {source} makes {n}")
-        if len(bad := np.flatnonzero(~np.isfinite(self.X).all(1))):
-            raise bad_rows("descriptors", [(int(i), self.X[i], "not all finite") for i in bad], len(self.X))
-        return self.X
+        return check_table(self.X)
 
 # %% ../nbs/54_rank.ipynb #9a489631
 def read_layers(
@@ -75,7 +73,7 @@ def read_layers(
         table = X.of(s)
         found: dict[Layer, NDArray[np.float32]] = {"output": s.predict(table).astype(np.float32)}
         if not isinstance(s, EstimatorSource):
-            with torch.no_grad(): found |= {k: after.numpy() for k, (_, after) in enumerate(s.net.hidden(s._inputs(table)))}
+            with torch.no_grad(): found |= {k: after.numpy() for k, (_, after) in enumerate(s.net.hidden(s.inputs(table)))}
         n = len(found) - 1
         wanted = [*range(n), "output"] if layers is None else layers
         out += [(i, l, found[l if l == "output" else l % n]) for l in wanted if l == "output" or -n <= l < n]

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
 
-from .core import Task
+from .core import Task, check_table
 from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .labels import from_learnt
@@ -66,8 +66,7 @@ class SourceModel:
         card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
     ):
         if net.widths[0] != len(columns) or net.widths[-1] != len(tasks):
-            raise ValueError(f"the network maps {net.widths[0]} descriptors to {net.widths[-1]} properties, "
-                             f"but got {len(columns)} columns and {len(tasks)} tasks")
+            raise ValueError(f"the network maps {net.widths[0]} descriptors to {net.widths[-1]} properties, but got {len(columns)} columns and {len(tasks)} tasks")
         self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
         self.architecture = f"{type(net).__name__} {'-'.join(map(str, net.widths))}"
         self.columns, self.seen, self.card = np.asarray(columns), seen, card or {}
@@ -77,22 +76,26 @@ class SourceModel:
     def __deepcopy__(self, memo: dict) -> SourceModel: return self
 
     def describe(self, X: Iterable[Any]) -> NDArray[np.float32]:
-        "Return all descriptors of raw inputs, shape (n_samples, n_features); a 2-d table of numbers passes through."
-        table = X if getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f" else self.featurizer.fit_transform(X)
+        "Return all descriptors of raw inputs, shape (n_samples, n_features); a 2-d table of numbers is checked and passes through."
+        given = getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f"
+        table = check_table(np.asarray(X)) if given else self.featurizer.fit_transform(X)
         if table.shape[1] <= self.columns.max():
             raise ValueError(f"X has {table.shape[1]} descriptors, but the source network reads column {self.columns.max()}")
         return np.asarray(table, dtype=np.float32)
 
-    def _inputs(self, X: Iterable[Any]) -> torch.Tensor:
-        Z = (self.describe(X)[:, self.columns] - self.x_scaling[0]) / self.x_scaling[1]
-        return torch.from_numpy(np.clip(Z, -5, 5))
+    def inputs(self, X: Iterable[Any]) -> torch.Tensor:
+        "Return what the network sees: its columns of the descriptors, standardised and cut off at five, shape (n_samples, n_in)."
+        return torch.from_numpy(self._scaled(self.describe(X)))
+
+    def _scaled(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.clip((table[:, self.columns] - self.x_scaling[0]) / self.x_scaling[1], -5, 5)
 
     def _in_units(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
         return from_learnt(Y.astype(np.float64) * self.y_scaling[1] + self.y_scaling[0], self.tasks, self.y_scaling[2])
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
-        with torch.no_grad(): return self._in_units(self.net(self._inputs(X)).numpy())
+        with torch.no_grad(): return self._in_units(self.net(self.inputs(X)).numpy())
 
     def hidden(
         self,
@@ -104,11 +107,10 @@ class SourceModel:
         if layer == "output": return self.predict(X).astype(np.float32)
         n = len(self.net.widths) - 2
         if not -n <= layer < n: raise ValueError(f"the network has {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
-        with torch.no_grad(): return self.net.hidden(self._inputs(X))[layer][activation == "post"].numpy()
+        with torch.no_grad(): return self.net.hidden(self.inputs(X))[layer][activation == "post"].numpy()
 
     def _repr_html_(self) -> str: return card_html(self)
-    def __repr__(self) -> str:
-        return f"SourceModel({', '.join(t.property for t in self.tasks)}; {self.architecture})"
+    def __repr__(self) -> str: return f"SourceModel({', '.join(t.property for t in self.tasks)}; {self.architecture})"
 
 # %% ../nbs/30_source.ipynb #cd3d6fa9
 def _table(rows: Iterable[Sequence[Any]], head: bool = True) -> str:
@@ -198,7 +200,7 @@ class EstimatorSource(SourceModel):
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
-        return self._in_units(self.estimator.predict(self._inputs(X).numpy()).reshape(-1, len(self.tasks)))
+        return self._in_units(self.estimator.predict(self._scaled(self.describe(X))).reshape(-1, len(self.tasks)))
 
     def hidden(self, X: Iterable[Any], layer: Layer = "output", activation: Literal["pre", "post"] = "post") -> NDArray[np.float32]:
         "Return the predictions; there is no other layer."
@@ -229,7 +231,9 @@ class CrystalSource(SourceModel):
         "Return the graph of each crystal; graphs pass through."
         return X if isinstance(X, list) and all(hasattr(x, "edges") for x in X) else self.featurizer.transform(X)
 
-    def _inputs(self, X: Iterable[Any]) -> GraphBatch: return collate(self.describe(X))
+    def inputs(self, X: Iterable[Any]) -> GraphBatch:
+        "Return the graphs of all crystals as one batch."
+        return collate(self.describe(X))
 
 # %% ../nbs/30_source.ipynb #e71109f1
 def take_apart(
@@ -351,7 +355,7 @@ class _Stack:
         "One layer of each network, for all rows."
         if layer != "output" and not -self.n <= layer < self.n:
             raise ValueError(f"the networks have {self.n} hidden layers, so layer is -{self.n} to {self.n - 1}, got {layer}")
-        last = self.n if layer == "output" else layer % self.n
+        table, last = max(self.sources, key=lambda s: s.columns.max()).describe(table), self.n if layer == "output" else layer % self.n
         out = [np.empty((len(table), s.net.widths[last + 1]), np.float32) for s in self.sources]
         step = max(1, 2**20 // (len(out) * max(max(s.net.widths) for s in self.sources)))
         for i in range(0, len(table), step):
@@ -359,8 +363,8 @@ class _Stack:
         return [s._in_units(v).astype(np.float32) for s, v in zip(self.sources, out)] if layer == "output" else out
 
     def _run(self, table: NDArray[np.float32], last: int, activation: str) -> NDArray[np.float32]:
-        if self.shared: x = self.sources[0]._inputs(table).expand(len(self.sources), -1, -1)
-        else: x = torch.from_numpy(stack([s._inputs(table).numpy() for s in self.sources]))
+        if self.shared: x = torch.from_numpy(self.sources[0]._scaled(table)).expand(len(self.sources), -1, -1)
+        else: x = torch.from_numpy(stack([s._scaled(table) for s in self.sources]))
         with torch.no_grad():
             for k in range(last + 1):
                 x = torch.baddbmm(self.biases[k], x, self.weights[k])

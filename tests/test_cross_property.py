@@ -69,7 +69,7 @@ def test_training_on_beats_training_from_scratch_on_the_same_property(sources):
 def test_closest_output_is_found(sources):
     X = sources[0].describe(load("lattice_thermal_conductivity").X)
     said = sources[0].predict(X)
-    for j in (0, 5): assert TrainOn(sources[0])._closest(sources[0]._inputs(X), np.asarray(sources[0].net(sources[0]._inputs(X))[:, j].detach())) == j
+    for j in (0, 5): assert TrainOn(sources[0])._closest(sources[0].inputs(X), np.asarray(sources[0].net(sources[0].inputs(X))[:, j].detach())) == j
     assert said.shape[1] == 13
 
 

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from mltransfer.core import Task
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build
-from mltransfer.source import SourceModel, hash_keys, load_source, save_source
+from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, save_source
 
 smiles = ["CCO", "c1ccccc1", "*CC*"]
 
@@ -33,6 +33,14 @@ def test_log_task_predicts_positive_numbers(source): assert (source.predict(smil
 
 def test_prediction_does_not_depend_on_row_order(source):
     assert np.allclose(source.predict(smiles)[::-1], source.predict(smiles[::-1]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_holes_in_a_given_table_are_named(source, hole):
+    table = source.describe(smiles)
+    table[1, 3] = hole
+    for read in (source.describe, source.inputs, source.predict, source.hidden, lambda t: SourceBatch([source, source]).hidden(t, -1, "post")):
+        with pytest.raises(ValueError, match=f"row 1: {hole}: in column 3"): read(table)
 
 
 def test_a_strange_material_stays_finite(source): assert np.isfinite(source.hidden(["[U]", "FC(F)(F)F"])).all()

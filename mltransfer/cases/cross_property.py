@@ -176,7 +176,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Labels, shape (n_samples,)
     ) -> TrainOn: # Itself
         "Train; sets `net_`."
-        x, label = self.source._inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
+        x, label = self.source.inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
         order = np.random.default_rng(self.random_state).permutation(len(label))
         stop, rows = np.split(order, [max(1, round(self.stop * len(label)))])
         keep = self._closest(x[rows], label[rows]) if self.keep == "closest" else self.keep
@@ -192,7 +192,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
     def predict(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         "Predict labels."
         check_is_fitted(self)
-        with torch.no_grad(): return torch.cat([self.net_.eval()(b)[:, 0] for b in self.source._inputs(np.asarray(X, np.float32)).split(4096)]).numpy().astype(float)
+        with torch.no_grad(): return torch.cat([self.net_.eval()(b)[:, 0] for b in self.source.inputs(np.asarray(X, np.float32)).split(4096)]).numpy().astype(float)
 
 # %% ../../nbs/case_studies/cross_property.ipynb #4e95c408
 def scheduled(n: int) -> Schedule:
