@@ -250,7 +250,7 @@ def build_network(
     spec: Mapping[str, Any], # What `spec()` or `random_spec` returned
     state: Mapping[str, Any] | None = None, # Weights by name, as tensors or arrays; untrained if `None`
     *,
-    random_state: int = 0, # Seed of the weights of an untrained network
+    random_state: int = 0, # Seed of the weights of an untrained network; for a moment it is torch's global seed, so draw weights in one thread at a time
 ) -> Network: # In evaluation mode if `state` is given
     "Build a network from its description; whatever does not fit is refused with a `ValueError`."
     options = dict(spec)

@@ -25,6 +25,7 @@ from .core import Task, seeds
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
 from .data import Dataset
+from .featurizers import featurizer_parts
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
 from .source import CrystalSource, EstimatorSource, SourceModel, hash_keys
@@ -263,6 +264,7 @@ def pretrain(
     "Train source models on one or several properties at once."
     if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
+    featurizer_parts(featurizer) # what could not be saved is refused before it is trained
     inputs, Y = join(data, exclude)
     if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")
     parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.labels import from_learnt, to_learnt
-from mltransfer.molecule import Constitution
+from mltransfer.molecule import Constitution, RDKitDescriptors
 from mltransfer.pretrain import OTHERS, _choose_labels, _split, pretrain
 from mltransfer.source import hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
@@ -20,6 +20,11 @@ short = dict(schedule=Schedule(epochs=3), progress=False)
 
 @pytest.fixture(scope="module")
 def liquid(): return load("liquid_heat_capacity")
+
+
+def test_what_cannot_be_saved_is_not_trained(liquid, monkeypatch):
+    monkeypatch.setattr("mltransfer.pretrain.join", lambda *a: pytest.fail("the data were read"))
+    with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"): pretrain([liquid], RDKitDescriptors())
 
 
 # --- splits
