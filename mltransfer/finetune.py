@@ -23,7 +23,7 @@ from .source import EstimatorSource, SourceModel
 from .training import Schedule, masked_loss
 
 # %% auto #0
-__all__ = ['FineTune']
+__all__ = ['begin_from', 'FineTune']
 
 # %% ../nbs/55_finetune.ipynb #9904e734
 def _position(name: str) -> int:
@@ -31,7 +31,7 @@ def _position(name: str) -> int:
     return int(name.split(".")[1])
 
 
-def _begin(
+def begin_from(
     source: SourceModel, # Source that is trained on
     keep: int | None, # Output to keep; a new one if `None`
     x: Tensor, # Inputs, shape (n_samples, n_in)
@@ -164,7 +164,7 @@ class FineTune(RegressorMixin, BaseEstimator):
         stop = learn.clone()
         for m, (rows, own) in enumerate(folds): learn[m, own], stop[m, rows] = torch.nan, torch.nan
         with _alone(first):
-            self.members_ = _Members(*_begin(self.source, self.keep, x, label, first), self.decay, len(folds))
+            self.members_ = _Members(*begin_from(self.source, self.keep, x, label, first), self.decay, len(folds))
             for layer in stages: self.members_.train(layer, x, learn, stop, self.schedule)
         return self
 

@@ -34,7 +34,7 @@ from ..composition import ElementFractions, PhysicalAttributes
 from ..core import Task, check_target
 from ..data import load, published_test_keys
 from ..files import read_table
-from ..finetune import _begin
+from ..finetune import begin_from
 from ..labels import from_learnt, likely_exponent, to_learnt
 from ..library import Library
 from ..metrics import mae
@@ -180,7 +180,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
         order = np.random.default_rng(self.random_state).permutation(len(label))
         stop, rows = np.split(order, [max(1, round(self.stop * len(label)))])
         keep = self._closest(x[rows], label[rows]) if self.keep == "closest" else self.keep
-        self.net_, begin = _begin(self.source, keep, x[rows], label[rows], self.random_state)
+        self.net_, begin = begin_from(self.source, keep, x[rows], label[rows], self.random_state)
         self.net_.load_state_dict(begin)
         train(self.net_, x.numpy(), label[:, None].astype(np.float32), rows, stop, self.schedule, random_state=self.random_state)
         return self
@@ -218,7 +218,7 @@ def contenders(
     bent: bool, # Scale of the label
     random_state: int, # Seed of all models
     *,
-    quick: bool = False, # Leave out boosting and networks
+    quick: bool = False, # Leave out boosting, networks and the other scale
 ) -> dict[str, tuple[Literal["direct", "transfer"], RegressorMixin]]: # Kind and model by name
     "List what is tried on a data set."
     given, whole = columns["given"], [c for block in columns.values() for c in block]
@@ -231,7 +231,7 @@ def contenders(
         made[f"bent trees{name}"] = kind, on(seen, scaled(_trees(random_state), not bent))
         made[f"vectors{name}"] = kind, on(seen, scaled(_vectors(), bent))
     for i, source in enumerate(sources[:2]): made[f"source {i}, trained on"] = "transfer", on(given, net(source, bent and i == 1))
-    slow = ("boosting", "network", "source")
+    slow = ("boosting", "network", "source", "bent")
     return {name: m for name, m in made.items() if not (quick and name.startswith(slow))}
 
 MANY, VERY_MANY = 5000, 12_000 # rows beyond which kernels are left out, and fewer folds are fitted
@@ -298,8 +298,8 @@ def ours(
     train, y = ~data.test, data.y[~data.test]
     table, columns = blocks(sources, data.X, train)
     groups = data.groups[train]
-    n_folds = 5 if len(y) <= MANY else 3 if len(y) <= VERY_MANY else 2
-    folds = list(GroupKFold(5 if n_folds == 5 else 10, shuffle=True, random_state=random_state).split(y, groups=groups))[:n_folds]
+    n_folds = 3 if quick or MANY < len(y) <= VERY_MANY else 5 if len(y) <= MANY else 2
+    folds = list(GroupKFold(5 if len(y) <= MANY else 10, shuffle=True, random_state=random_state).split(y, groups=groups))[:n_folds]
     bent = _bent(data.X[train], y, groups, random_state)
     models = contenders(sources, columns, len(y), bent, random_state, quick=quick)
     found = [cross_fit(m, table[train], y, folds, table[data.test]) for _, m in models.values()]
