@@ -13,46 +13,35 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.decomposition import PCA
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.svm import SVR
+from sklearn.base import RegressorMixin, TransformerMixin
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_union
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils.validation import check_is_fitted
 
-from ..candidates import on, stack
+from ..blend import Blend, TrainOn, scaled
 from ..composition import ElementFractions, PhysicalAttributes
-from ..core import Task, check_target
+from ..core import Task
 from ..data import load, published_test_keys
 from ..files import read_table
-from ..finetune import begin_from
-from ..labels import from_learnt, likely_exponent, to_learnt
 from ..library import Library
 from ..metrics import mae
 from ..networks import build_network
 from ..plots import COLOURS, gain_map
 from ..pretrain import pretrain
-from ..rank import untrained_like
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
-from ..training import Schedule, train
-from ..transfer import FrozenFeatures, SourcePrediction
+from ..training import Schedule
+from ..transfer import SourcePrediction
 
 # %% auto #0
-__all__ = ['TWIN', 'DATASETS', 'SMALLEST', 'SOURCES', 'MANY', 'VERY_MANY', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS',
-           'published', 'Published', 'read_published', 'read_sources', 'starter_sources', 'LabelScale', 'scaled',
-           'TrainOn', 'scheduled', 'contenders', 'cross_fit', 'blend', 'blocks', 'ours', 'piece', 'judge',
-           'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'elemnet_source', 'blank', 'paper_methods',
-           'paper', 'thinned', 'size_figure', 'Size', 'run']
+__all__ = ['TWIN', 'DATASETS', 'SMALLEST', 'SOURCES', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS', 'published', 'Published',
+           'read_published', 'read_sources', 'starter_sources', 'ours', 'piece', 'judge', 'verdict_text',
+           'ratio_figure', 'share_figure', 'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned',
+           'size_figure', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #df06342b
 def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -118,199 +107,20 @@ def starter_sources() -> list[SourceModel]: # Multi-task encoders of the starter
     library = Library.starter()
     return [s for s in library.load(library.query(kind="composition").index.unique().sort_values()) if len(s.tasks) > 1]
 
-# %% ../../nbs/case_studies/cross_property.ipynb #9cf6fd34
-_PLAIN = [Task("label", "", "composition")]
-
-class LabelScale(TransformerMixin, BaseEstimator):
-    "Centre and scale a target, bent by the most likely exponent or not; back in the range that was seen."
-
-    def __init__(
-        self,
-        bent: bool = False, # Use the exponent of Yeo and Johnson
-    ):
-        self.bent = bent
-
-    def fit(self, y: ArrayLike, _: Any = None) -> LabelScale:
-        "Find exponent, median, spread and range."
-        y = np.asarray(y, dtype=float)
-        self.exponent_ = likely_exponent(y) if self.bent else 1.0
-        label = to_learnt(y, _PLAIN, self.exponent_)
-        self.centre_, self.spread_, self.range_ = np.median(label), label.std() or 1.0, (label.min(), label.max())
-        return self
-
-    def transform(self, y: ArrayLike) -> NDArray[np.float64]:
-        "Turn values into labels, shape (n_samples, 1)."
-        return (to_learnt(np.asarray(y, dtype=float), _PLAIN, self.exponent_) - self.centre_) / self.spread_
-
-    def inverse_transform(self, label: ArrayLike) -> NDArray[np.float64]:
-        "Turn labels back into values."
-        return from_learnt(np.clip(np.asarray(label, float) * self.spread_ + self.centre_, *self.range_), _PLAIN, self.exponent_)
-
-
-def scaled(model: RegressorMixin, bent: bool = False) -> TransformedTargetRegressor:
-    "A regressor that learns labels and predicts values."
-    return TransformedTargetRegressor(model, transformer=LabelScale(bent), check_inverse=False)
-
-# %% ../../nbs/case_studies/cross_property.ipynb #d386797f
-class TrainOn(RegressorMixin, BaseEstimator):
-    "Go on training one source network; for thousands of rows with standardised labels."
-
-    def __init__(
-        self,
-        source: SourceModel, # Pretrained, or untrained for a network from scratch; never changed
-        *,
-        keep: int | Literal["closest"] | None = "closest", # Output to go on with; "closest" correlates best with the label, `None` is a new one
-        schedule: Schedule = Schedule(), # How to train
-        stop: float = 0.12, # Share of the rows that says when to stop, above 0, below 1
-        random_state: int = 0, # Seed of these rows, of their order and of a new output
-    ):
-        self.source = source
-        self.keep = keep
-        self.schedule = schedule
-        self.stop = stop
-        self.random_state = random_state
-
-    def fit(
-        self,
-        X: NDArray[np.floating], # Table of the source's descriptors, shape (n_samples, n_columns)
-        y: ArrayLike, # Labels, shape (n_samples,)
-    ) -> TrainOn: # Itself
-        "Train; sets `net_`."
-        x, label = self.source.inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
-        order = np.random.default_rng(self.random_state).permutation(len(label))
-        stop, rows = np.split(order, [max(1, round(self.stop * len(label)))])
-        keep = self._closest(x[rows], label[rows]) if self.keep == "closest" else self.keep
-        self.net_, begin = begin_from(self.source, keep, x[rows], label[rows], self.random_state)
-        self.net_.load_state_dict(begin)
-        train(self.net_, x.numpy(), label[:, None].astype(np.float32), rows, stop, self.schedule, random_state=self.random_state)
-        return self
-
-    def _closest(self, x: torch.Tensor, label: NDArray[np.float64]) -> int:
-        with torch.no_grad(): said = self.source.net(x).numpy()
-        return int(np.nan_to_num([abs(np.corrcoef(s, label)[0, 1]) for s in said.T]).argmax())
-
-    def predict(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
-        "Predict labels."
-        check_is_fitted(self)
-        with torch.no_grad(): return torch.cat([self.net_.eval()(b)[:, 0] for b in self.source.inputs(np.asarray(X, np.float32)).split(4096)]).numpy().astype(float)
-
-# %% ../../nbs/case_studies/cross_property.ipynb #4e95c408
-def scheduled(n: int) -> Schedule:
-    "The schedule of a network on `n` rows: about a thousand steps, fifty to eighty in each epoch."
-    return Schedule(epochs=20 if n <= VERY_MANY else 12, batch_size=min(256, max(32, n // 50)), learning_rate=2e-3, patience=20, loss="mae")
-
-
-def _trees(random_state: int) -> ExtraTreesRegressor:
-    return ExtraTreesRegressor(60, max_features=0.3, random_state=random_state)
-
-def _boosting(random_state: int) -> HistGradientBoostingRegressor:
-    return HistGradientBoostingRegressor(loss="absolute_error", max_iter=200, learning_rate=0.1, max_features=0.5, early_stopping=False, random_state=random_state)
-
-def _vectors() -> RegressorMixin:
-    clip = FunctionTransformer(np.clip, kw_args={"a_min": -4, "a_max": 4})
-    return make_pipeline(StandardScaler(), clip, SVR(C=3, epsilon=0.05, cache_size=500))
-
-
-def contenders(
-    sources: Sequence[SourceModel], # Encoders that read the block "given"
-    columns: Mapping[str, list[int]], # Columns of the blocks "given", "predicted" and "hidden"
-    n: int, # Training rows
-    bent: bool, # Scale of the label
-    random_state: int, # Seed of all models
-    *,
-    quick: bool = False, # Leave out boosting, networks and the other scale
-) -> dict[str, tuple[Literal["direct", "transfer"], RegressorMixin]]: # Kind and model by name
-    "List what is tried on a data set."
-    given, whole = columns["given"], [c for block in columns.values() for c in block]
-    net = lambda source, b: scaled(TrainOn(source, schedule=scheduled(n), random_state=random_state), b)
-    made = {"median": ("direct", DummyRegressor(strategy="median")), "network": ("direct", on(given, net(untrained_like(sources[0], random_state), False)))}
-    for kind, seen, name in (("direct", given, ""), ("transfer", whole, " and sources")):
-        made[f"trees{name}"] = kind, on(seen, scaled(_trees(random_state), bent))
-        made[f"boosting{name}"] = kind, on(seen, _boosting(random_state))
-        if n > MANY: continue
-        made[f"bent trees{name}"] = kind, on(seen, scaled(_trees(random_state), not bent))
-        made[f"vectors{name}"] = kind, on(seen, scaled(_vectors(), bent))
-    for i, source in enumerate(sources[:2]): made[f"source {i}, trained on"] = "transfer", on(given, net(source, bent and i == 1))
-    slow = ("boosting", "network", "source", "bent")
-    return {name: m for name, m in made.items() if not (quick and name.startswith(slow))}
-
-MANY, VERY_MANY = 5000, 12_000 # rows beyond which kernels are left out, and fewer folds are fitted
-
-# %% ../../nbs/case_studies/cross_property.ipynb #9f6ab510
-def cross_fit(
-    model: RegressorMixin, # A candidate
-    X: NDArray[np.floating], # Training table
-    y: NDArray[np.float64], # Training values
-    folds: Sequence[tuple[NDArray, NDArray]], # Rows to fit and rows left out
-    X_test: NDArray[np.floating], # Test table
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: # Predictions of the rows left out, fold after fold, and of the test rows
-    "Fit a candidate on each fold."
-    left_out, test = [], []
-    for fit, out in folds:
-        found = clone(model).fit(X[fit], y[fit]).predict(np.vstack([X[out], X_test]))
-        left_out.append(found[: len(out)]); test.append(found[len(out):])
-    return np.concatenate(left_out), np.mean(test, axis=0)
-
-
-def blend(
-    predictions: NDArray[np.float64], # Of the rows left out, shape (n_candidates, n_samples)
-    y: NDArray[np.float64], # Their values
-    *,
-    n_rounds: int = 100, # Steps, > 0
-) -> NDArray[np.float64]: # Weights, not negative, sum 1, shape (n_candidates,)
-    "Weigh candidates by adding, a hundred times, the one that lowers the error of the mean most (Caruana 2004)."
-    total, count = np.zeros(len(y)), np.zeros(len(predictions))
-    for k in range(1, n_rounds + 1):
-        j = int(np.abs((total + predictions) / k - y).mean(1).argmin())
-        total += predictions[j]; count[j] += 1
-    return count / n_rounds
-
 # %% ../../nbs/case_studies/cross_property.ipynb #ef96ed78
-def _bent(X: NDArray[np.floating], y: NDArray[np.float64], groups: NDArray, random_state: int) -> bool:
-    "Whether trees predict better on the bent scale, judged on at most 3,000 training rows."
-    rows = np.random.default_rng(random_state).permutation(len(y))[:3000]
-    folds = list(GroupKFold(3, shuffle=True, random_state=random_state).split(rows, groups=groups[rows]))
-    errors = [np.abs(cross_fit(scaled(ExtraTreesRegressor(30, max_features=0.3, random_state=0), b), X[rows], y[rows], folds, X[:1])[0] - np.concatenate([y[rows][o] for _, o in folds])).mean()
-              for b in (False, True)]
-    return bool(errors[1] < errors[0])
-
-
-def blocks(
-    sources: Sequence[SourceModel], # Encoders of one featurizer
-    X: NDArray[np.float32], # Their descriptors, shape (n_rows, n_columns)
-    train: NDArray[np.bool_], # Rows that the components are fitted to
-    n_components: int = 48, # Components of the hidden layers, > 0
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # Table, and the columns of each block
-    "Put descriptors, predictions and hidden layers of the sources side by side."
-    hidden = FrozenFeatures(sources).fit(X).transform(X)
-    main = make_pipeline(StandardScaler(), PCA(n_components, random_state=0)).fit(hidden[train]).transform(hidden)
-    return stack({"given": X, "predicted": SourcePrediction(sources).fit(X).transform(X), "hidden": main})
-
-# %% ../../nbs/case_studies/cross_property.ipynb #8f28187e
 def ours(
     data: Published, # One data set
     sources: Sequence[SourceModel], # Encoders
     random_state: int, # Seed of folds and models
     *,
-    quick: bool = False, # Leave out boosting and networks
-) -> dict[str, NDArray]: # Predictions of the test rows: "forest", "direct", "transfer"; names, kinds, inner errors and weights of the candidates
-    "Choose a mixture inside the training rows and predict the test rows with and without sources."
-    train, y = ~data.test, data.y[~data.test]
-    table, columns = blocks(sources, data.X, train)
-    groups = data.groups[train]
-    n_folds = 3 if quick or MANY < len(y) <= VERY_MANY else 5 if len(y) <= MANY else 2
-    folds = list(GroupKFold(5 if len(y) <= MANY else 10, shuffle=True, random_state=random_state).split(y, groups=groups))[:n_folds]
-    bent = _bent(data.X[train], y, groups, random_state)
-    models = contenders(sources, columns, len(y), bent, random_state, quick=quick)
-    found = [cross_fit(m, table[train], y, folds, table[data.test]) for _, m in models.values()]
-    inner, outer = (np.stack(p) for p in zip(*found))
-    known, kinds = y[np.concatenate([out for _, out in folds])], np.array([k for k, _ in models.values()])
-    direct = np.zeros(len(kinds))
-    direct[kinds == "direct"] = blend(inner[kinds == "direct"], known)
-    weights = blend(inner, known)
-    forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[train], y).predict(data.fractions[data.test])
-    return {"forest": forest, "median": np.full(data.test.sum(), np.median(y)), "direct": direct @ outer, "transfer": weights @ outer, "names": np.array(list(models)), "kinds": kinds,
-            "inner": np.abs(inner - known).mean(1), "weights": weights, "direct_weights": direct, "bent": np.array(bent)}
+    quick: bool = False, # Leave out what takes long
+) -> dict[str, NDArray]: # Predictions of the test rows: "median", "forest", "direct", "transfer"; and the share of transfer in the mixture
+    "Search inside the training rows and predict the test rows, with and without sources."
+    X, train, y = data.X, ~data.test, data.y[~data.test]
+    model = Blend(sources, quick=quick, random_state=random_state).fit(X[train], y, groups=data.groups[train])
+    forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[train], y)
+    return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test]), "direct": model.predict_direct(X[data.test]),
+            "transfer": model.predict(X[data.test]), "share": np.array(model.transfer_share_)}
 
 
 def piece(
@@ -348,8 +158,7 @@ def judge(
     row["low"], row["high"] = (b / known["best"] for b in _interval(lambda e, axis: e.mean(axis=axis), off["transfer"]))
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
     row["gain low"], row["gain high"] = _interval(lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), off["transfer"], off["direct"])
-    share = [p["weights"][p["kinds"] == "transfer"].sum() for p in pieces]
-    return row | {"share of transfer": float(np.mean(share)), "seeds": len(pieces)}
+    return row | {"share of transfer": float(np.mean([p["share"] for p in pieces])), "seeds": len(pieces)}
 
 # %% ../../nbs/case_studies/cross_property.ipynb #e339c0ec
 COMPARED = "the better of the two published errors"
