@@ -90,7 +90,7 @@ def read_source(
     rows = np.random.default_rng(random_state).permutation(np.flatnonzero(ElementFractions().readable(whole.X)))[:most]
     return whole.where(np.isin(np.arange(len(whole)), rows))
 
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #9f98d676
+
 def read_sources(
     n_models: int, # Networks to train of either kind; 0 for the starter library alone
     keys: Iterable[str], # Compositions that no source may have seen
@@ -126,7 +126,7 @@ def lines_and_heads(
     return pair(block, choices, more={"line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
                                       "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000))})
 
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #4b3839c5
+
 class ChosenUpwards(BestOf):
     "Choose among candidate models by how well they predict values above those they were fitted to."
 
@@ -182,7 +182,7 @@ def methods(
     }
     return made if upwards else {n: m for n, m in made.items() if n not in (BEST_UP, CHOSEN_UP)}
 
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #6ff3f8c4
+
 def columns(
     formulas: Sequence[str], # Compositions of the crystals
     sources: Sequence[SourceModel], # As `read_sources` gives them
@@ -220,7 +220,7 @@ def extrapolation(
     draws = [np.sort(low[d]) for d, _ in RepeatedDraws(N_TRAIN, n_draws, random_state=random_state).split(low)]
     return [[(d, np.setdiff1d(np.arange(len(y)), d))] for d in draws]
 
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #cde2e252
+
 def found(
     measured: ArrayLike, # True values, shape (n_samples,)
     predicted: ArrayLike, # Predictions
