@@ -45,10 +45,14 @@ from ..validate import Evaluation, evaluate, untrained
 __all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL', 'TRANSFER', 'LINE', 'FROZEN', 'FOREST', 'TUNED',
            'ANY', 'ORGANIC', 'DIRECT', 'STRUCTURE', 'KNOWN', 'PAIRS', 'CAPTIONS', 'as_formulas', 'polymers',
            'draw_worlds', 'draw_clouds', 'Size', 'library_sources', 'inorganic_sources', 'optical', 'read_sources',
-           'zero_shot', 'refraction', 'columns', 'chosen', 'tuned', 'corrected', 'methods', 'compared', 'curve',
-           'reverse', 'draw_curve', 'draw_ratios', 'draw_zero', 'Findings', 'study', 'ratio_texts', 'as_report', 'run']
+           'zero_shot', 'draw_zero', 'refraction', 'chosen', 'tuned', 'corrected', 'columns', 'methods', 'compared',
+           'curve', 'reverse', 'draw_curve', 'draw_ratios', 'Findings', 'study', 'ratio_texts', 'as_report', 'run']
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ee8fb8fc
+PUBLISHED = CompositionDescriptors()
+PER_ATOM = CompositionDescriptors(statistics=("ave", "var", "max", "min"))
+
+
 def as_formulas(
     data: Dataset, # Crystals, formulas, molecules or repeat units
 ) -> Dataset: # Formulas, with a logarithmic task
@@ -60,7 +64,7 @@ def as_formulas(
     return from_frame(frame[["formula", "value"]], "formula", "value", task, duplicates="median", name=data.name,
                       nature=data.nature, citation=data.citation, licence=data.licence)
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #524169c3
+
 def polymers(
     name: str, # Data set
 ) -> Dataset: # One row per polymer
@@ -69,10 +73,6 @@ def polymers(
     keep = ~data.groups.duplicated() & ~data.X.str.contains(r"\[\d", regex=True).to_numpy()
     if name.startswith("pi1070"): keep &= data.groups.map(in_reserve)
     return Dataset(data.frame[keep.to_numpy()], data.task, name=name, nature=data.nature, citation=data.citation, licence=data.licence)
-
-# %% ../../nbs/case_studies/refractive_index.ipynb #88860fe4
-PUBLISHED = CompositionDescriptors()
-PER_ATOM = CompositionDescriptors(statistics=("ave", "var", "max", "min"))
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ad4558b6
 def draw_worlds(
@@ -94,7 +94,7 @@ def draw_worlds(
     figure.colorbar(image, ax=ax, label="descriptor (standardised)", shrink=0.8)
     return figure
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #87458d6c
+
 def draw_clouds(
     inorganic: Dataset, # Formulas
     organic: Dataset, # Formulas
@@ -131,7 +131,7 @@ SIZES = {
 }
 MADE_OF = {"khazana_refractive_index": "crystals, DFT", "polymer_refractive_index": "measured", "pi1070_refractive_index": "glasses, simulated"}
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #d2028e3b
+
 def library_sources(
     kind: Literal["composition", "molecule"], # Which world
 ) -> list[SourceModel]: # Multi-task encoders without any polymer
@@ -160,7 +160,7 @@ def inorganic_sources(
     made["multi-task"] = pretrain(list(tables.values()), PER_ATOM, n_models=6, hidden=(128, 32), schedule=Schedule(epochs=30), **how)
     return made
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #4093b731
+# %% ../../nbs/case_studies/refractive_index.ipynb #a800582c
 def optical(
     source: SourceModel, # Any source
 ) -> list[int]: # Positions of its tasks
@@ -177,7 +177,7 @@ def read_sources(
     predicted = np.mean([np.log10(np.maximum(s.predict(table)[:, outputs], 1)) for s in sources], axis=0)
     return {"hidden": FrozenFeatures(sources).fit_transform(table), "predicted": predicted}
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #a800582c
+
 def zero_shot(
     target: Dataset, # Polymers
     sources: dict[str, list[SourceModel]], # Inorganic sources by kind
@@ -193,6 +193,23 @@ def zero_shot(
         found[kind] = {"rank correlation, one network": np.median([spearmanr(e, y)[0] for e in each]), "rank correlation": spearmanr(average, y)[0],
                        "MAE, one network": np.median([mae(y, 10**e) for e in each]), "MAE": mae(y, 10**average), "MAE, recalibrated": mae(y, 10 ** np.polyval(line, average))}
     return pd.DataFrame(found).T[["rank correlation, one network", "rank correlation", "MAE, one network", "MAE", "MAE, recalibrated"]]
+
+# %% ../../nbs/case_studies/refractive_index.ipynb #e76712ac
+def draw_zero(
+    target: Dataset, # Polymers
+    sources: dict[str, list[SourceModel]], # Inorganic sources by kind
+) -> plt.Figure: # One panel per kind
+    "Draw predictions of networks that have seen no polymer."
+    rows, y = [composition_of_smiles(s) for s in target.X], target.y.to_numpy()
+    figure, axes = plt.subplots(1, len(sources), figsize=(2.1 * len(sources), 2.6), sharex=True, sharey=True, layout="constrained")
+    for ax, (kind, networks) in zip(axes, sources.items()):
+        said = 10 ** read_sources(rows, networks)["predicted"].mean(1)
+        ax.plot(y, said, "o", ms=3, alpha=0.5, mew=0, color=COLOURS["transfer"])
+        ax.axline((y.mean(), y.mean()), slope=1, color="grey", lw=0.8)
+        ax.set_title(f"{kind}\nrank correlation {spearmanr(said, y)[0]:.2f}\nMAE {mae(y, said):.3f}", fontsize=8)
+    figure.supxlabel("refractive index of polymers", fontsize=9)
+    axes[0].set_ylabel("said by inorganic networks", fontsize=9)
+    return figure
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #8b4d1cc4
 # Bondi volumes in Å3, Zhao 2003, table 2
@@ -215,29 +232,6 @@ def refraction(
         packed = molar / (0.6022 * volume / 0.68) # share of the space that atoms fill in a glass, van Krevelen 2009
         out.append([molar / Descriptors.MolWt(mol), molar / volume, np.sqrt((1 + 2 * packed) / (1 - packed))])
     return np.array(out)
-
-# %% ../../nbs/case_studies/refractive_index.ipynb #3d1bf5ad
-BEST, NULL, TRANSFER = "direct, composition", "null: untrained networks", "transfer, inorganic"
-LINE, FROZEN, FOREST = "transfer: prediction on a line", "transfer: hidden + ridge", "transfer: hidden + forest (published)"
-TUNED = "transfer: one network, fine-tuned"
-ANY, ORGANIC = "direct, any descriptors", "transfer, organic"
-DIRECT = {"composition": "ridge process", "per atom": "ridge kernel trees process"}
-STRUCTURE = DIRECT | {"per atom": "ridge process", "refraction": "ridge process", "groups+refraction": "ridge trees process", "fragments": "ridge process"}
-KNOWN = {"organic hidden": "ridge", "organic predicted": "ridge process", "organic predicted+groups": "ridge process"}
-
-def columns(
-    target: Dataset, # Polymers
-    inorganic: dict[str, list[SourceModel]], # By kind
-    organic: list[SourceModel], # Encoders of molecules
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
-    "Compute everything that any method may read; refuse sources that have seen a target polymer."
-    if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
-    rows, smiles = [composition_of_smiles(s) for s in target.X], list(target.X)
-    blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows), "refraction": refraction(smiles),
-              "groups": Constitution().fit_transform(smiles), "fragments": Morgan(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
-    for kind, sources in inorganic.items():
-        blocks |= {f"{kind} table": sources[0].describe(rows)} | {f"{kind} {part}": table for part, table in read_sources(rows, sources).items()}
-    return stack(blocks | {f"organic {part}": table for part, table in read_sources(smiles, organic).items()})
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #c4fa3b1f
 def chosen(
@@ -268,7 +262,30 @@ def corrected(
                for kind, networks in sources.items() if kind != "pyramids, 290" for name, head in (("trees", trees), ("ridge", heads()["ridge"]))]
     return VotingRegressor([*members, ("tuned", tuned(block["multi-task table"], sources["multi-task"][0]))])
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #8ccd8e5c
+# %% ../../nbs/case_studies/refractive_index.ipynb #3d1bf5ad
+BEST, NULL, TRANSFER = "direct, composition", "null: untrained networks", "transfer, inorganic"
+LINE, FROZEN, FOREST = "transfer: prediction on a line", "transfer: hidden + ridge", "transfer: hidden + forest (published)"
+TUNED = "transfer: one network, fine-tuned"
+ANY, ORGANIC = "direct, any descriptors", "transfer, organic"
+DIRECT = {"composition": "ridge process", "per atom": "ridge kernel trees process"}
+STRUCTURE = DIRECT | {"per atom": "ridge process", "refraction": "ridge process", "groups+refraction": "ridge trees process", "fragments": "ridge process"}
+KNOWN = {"organic hidden": "ridge", "organic predicted": "ridge process", "organic predicted+groups": "ridge process"}
+
+def columns(
+    target: Dataset, # Polymers
+    inorganic: dict[str, list[SourceModel]], # By kind
+    organic: list[SourceModel], # Encoders of molecules
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+    "Compute everything that any method may read; refuse sources that have seen a target polymer."
+    if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    rows, smiles = [composition_of_smiles(s) for s in target.X], list(target.X)
+    blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows), "refraction": refraction(smiles),
+              "groups": Constitution().fit_transform(smiles), "fragments": Morgan(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
+    for kind, sources in inorganic.items():
+        blocks |= {f"{kind} table": sources[0].describe(rows)} | {f"{kind} {part}": table for part, table in read_sources(rows, sources).items()}
+    return stack(blocks | {f"organic {part}": table for part, table in read_sources(smiles, organic).items()})
+
+
 def methods(
     block: dict[str, list[int]], # Columns of each block
     inorganic: dict[str, list[SourceModel]], # By kind
@@ -358,7 +375,7 @@ def draw_curve(
     ax.legend(fontsize=7)
     return figure
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #bb3253ec
+
 def draw_ratios(
     curves: pd.DataFrame, # Curves of all targets, indexed by target and number of rows
 ) -> plt.Figure: # Ratios with their intervals
@@ -373,23 +390,6 @@ def draw_ratios(
     ax.invert_yaxis()
     ax.set_xlabel("ratio of errors, below 1 the source helps")
     figure.legend(*ax.get_legend_handles_labels(), fontsize=7, loc="outside upper center", ncol=1)
-    return figure
-
-# %% ../../nbs/case_studies/refractive_index.ipynb #e76712ac
-def draw_zero(
-    target: Dataset, # Polymers
-    sources: dict[str, list[SourceModel]], # Inorganic sources by kind
-) -> plt.Figure: # One panel per kind
-    "Draw predictions of networks that have seen no polymer."
-    rows, y = [composition_of_smiles(s) for s in target.X], target.y.to_numpy()
-    figure, axes = plt.subplots(1, len(sources), figsize=(2.1 * len(sources), 2.6), sharex=True, sharey=True, layout="constrained")
-    for ax, (kind, networks) in zip(axes, sources.items()):
-        said = 10 ** read_sources(rows, networks)["predicted"].mean(1)
-        ax.plot(y, said, "o", ms=3, alpha=0.5, mew=0, color=COLOURS["transfer"])
-        ax.axline((y.mean(), y.mean()), slope=1, color="grey", lw=0.8)
-        ax.set_title(f"{kind}\nrank correlation {spearmanr(said, y)[0]:.2f}\nMAE {mae(y, said):.3f}", fontsize=8)
-    figure.supxlabel("refractive index of polymers", fontsize=9)
-    axes[0].set_ylabel("said by inorganic networks", fontsize=9)
     return figure
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #39baf7a2
