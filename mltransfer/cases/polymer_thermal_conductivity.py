@@ -46,9 +46,9 @@ from ..validate import Evaluation, evaluate, untrained, verdict
 __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',
            'KNOWN', 'POOLED', 'PANELS', 'half', 'backbone', 'descriptors', 'hansen', 'others', 'Sources', 'knows',
            'starter', 'Size', 'gather', 'families', 'given', 'columns', 'Corrected', 'Pooled', 'pooled', 'candidates',
-           'methods', 'draws', 'ratios', 'side_by_side', 'foretell', 'agreement', 'held_out', 'reach', 'reaching',
-           'reach_table', 'draw_panels', 'draw_reach', 'six', 'draw_all', 'Study', 'protocol', 'panels', 'captions',
-           'said', 'run']
+           'methods', 'draws', 'ratios', 'side_by_side', 'said', 'foretell', 'agreement', 'held_out', 'reach',
+           'reaching', 'reach_table', 'draw_reach', 'draw_panels', 'panels', 'six', 'draw_all', 'Study', 'protocol',
+           'captions', 'run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
 MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
@@ -66,7 +66,7 @@ def half(
     return from_frame(whole.frame.loc[keep, ["smiles", "value"]], "smiles", "value", whole.task, duplicates="median",
                       name=name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #d5948701
+
 BACKBONE = ("chain atoms per heavy atom", "g/mol per chain atom", "chain atoms [mol/kg]", "ring share of the chain", "rotatable share of the chain")
 
 def _backbone(smiles: str) -> list[float]:
@@ -106,7 +106,7 @@ def others() -> list[Dataset]: # PI1070's sixteen other properties
     "List what encoders may learn that must not know conductivity."
     return [load(n) for n in datasets()["name"] if n.startswith("pi1070_") and n not in SAME]
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #3619223a
+
 @dataclass(frozen=True)
 class Sources:
     "Source models by what they know."
@@ -217,7 +217,7 @@ class Corrected(RegressorMixin, BaseEstimator):
         "Add the learnt difference to the column."
         return np.asarray(X)[:, self.column] + self.head_.predict(X)
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #5fa26c02
+
 class Pooled(RegressorMixin, BaseEstimator):
     "Fit a model to the training rows and to rows from elsewhere, all alike."
 
@@ -316,6 +316,17 @@ def side_by_side(
         parts[name, "ratio"] = t.apply(lambda r: f"{r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}]", axis=1)
     return pd.DataFrame(parts).reindex(list(dict.fromkeys(m for t in found.values() for m in t.index)))
 
+
+def said(
+    found: dict[str, pd.DataFrame], # Ratios by protocol
+) -> str: # One paragraph
+    "Put the ratios into words."
+    parts = []
+    for name, t in found.items():
+        shown = [m for m in t.index if m not in (FOREST, BEST)]
+        parts.append(f"{name}: " + "; ".join(f"{m.removeprefix('transfer: ')} {t.ratio[m]:.2f} [{t.low[m]:.2f}, {t.high[m]:.2f}], {t.verdict[m]}" for m in shown) + ".")
+    return "MAE as a ratio to the best direct model, with a paired 95 % interval. " + " ".join(parts)
+
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #4188e253
 def foretell(
     sources: list[SourceModel], # Sources that read the same table
@@ -409,6 +420,21 @@ def reach_table(
     each = far.assign(MAE=1000 * (far["predicted"] - far["measured"]).abs(), inside=inside, width=1000 * (far["high"] - far["low"]))
     return each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]].mean().unstack("method").swaplevel(axis=1)[list(far["method"].unique())]
 
+
+def draw_reach(
+    far: pd.DataFrame, # From `reach`
+) -> plt.Figure: # A panel per method
+    "Draw the highest conductivities with their intervals."
+    names = list(far["method"].unique())
+    figure, axes = plt.subplots(1, len(names), figsize=(9, 3.4), layout="constrained", sharey=True)
+    for ax, name in zip(axes, names):
+        p = far[(far["held out"] == "highest fifth") & (far["draw"] == 0) & (far["method"] == name)]
+        ax.vlines(p["measured"], p["low"], p["high"], color="0.8", lw=1, zorder=0)
+        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
+        ax.set(ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02), aspect="auto", xlabel=f"known {LABEL}", ylabel="predicted" if ax is axes[0] else "")
+        ax.title.set_fontsize(9)
+    return figure
+
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #bcc05b1f
 PANELS = {"qm9_heat_capacity": "heat capacity (QM9)", "viscosity": "viscosity of liquids", "polymer_density": "density (polymers)", "polymer_glass_transition": "glass transition",
           "melting_point": "melting point", "liquid_thermal_conductivity": "conductivity of liquids", "hansen": "Hansen parameters", "pi1070_refractive_index": "refractive index",
@@ -429,19 +455,14 @@ def draw_panels(
     return figure
 
 
-def draw_reach(
-    far: pd.DataFrame, # From `reach`
-) -> plt.Figure: # A panel per method
-    "Draw the highest conductivities with their intervals."
-    names = list(far["method"].unique())
-    figure, axes = plt.subplots(1, len(names), figsize=(9, 3.4), layout="constrained", sharey=True)
-    for ax, name in zip(axes, names):
-        p = far[(far["held out"] == "highest fifth") & (far["draw"] == 0) & (far["method"] == name)]
-        ax.vlines(p["measured"], p["low"], p["high"], color="0.8", lw=1, zorder=0)
-        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
-        ax.set(ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02), aspect="auto", xlabel=f"known {LABEL}", ylabel="predicted" if ax is axes[0] else "")
-        ax.title.set_fontsize(9)
-    return figure
+def panels(
+    X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], computed: bool, size: Size, random_state: int, **how: int | bool,
+) -> Evaluation: # Measured: 5-fold, as published; computed: draws of 58
+    "Run a forest on the hidden layers of each single source."
+    forest = heads()["forest"]
+    single = {FOREST: on(block["fragments"], forest)} | {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
+    splits = draws(X, 58, size.draws, random_state) if computed else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
+    return evaluate(single, X, y, splits, **how)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #124153a5
 def six(
@@ -499,16 +520,6 @@ def protocol(
     return result
 
 
-def panels(
-    X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], computed: bool, size: Size, random_state: int, **how: int | bool,
-) -> Evaluation: # Measured: 5-fold, as published; computed: draws of 58
-    "Run a forest on the hidden layers of each single source."
-    forest = heads()["forest"]
-    single = {FOREST: on(block["fragments"], forest)} | {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
-    splits = draws(X, 58, size.draws, random_state) if computed else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
-    return evaluate(single, X, y, splits, **how)
-
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c2be3c20
 def captions(
     study: Study, # A finished run
     properties: pd.DataFrame, # The table of `six`
@@ -528,17 +539,6 @@ def captions(
         "reach": f"The highest fifth of the conductivities, with intervals of models that saw lower ones only. Of random and of these polymers, the 90 % intervals hold {inside}."}
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #56e169f5
-def said(
-    found: dict[str, pd.DataFrame], # Ratios by protocol
-) -> str: # One paragraph
-    "Put the ratios into words."
-    parts = []
-    for name, t in found.items():
-        shown = [m for m in t.index if m not in (FOREST, BEST)]
-        parts.append(f"{name}: " + "; ".join(f"{m.removeprefix('transfer: ')} {t.ratio[m]:.2f} [{t.low[m]:.2f}, {t.high[m]:.2f}], {t.verdict[m]}" for m in shown) + ".")
-    return "MAE as a ratio to the best direct model, with a paired 95 % interval. " + " ".join(parts)
-
-
 def run(
     size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads PI1070
     random_state: int = 0, # Seed of everything
