@@ -5,7 +5,8 @@
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #c293aed7
 from __future__ import annotations
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,24 +19,28 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, make_union
 
 from ..audit import seen_by
-from ..candidates import BestOf, heads, on, pair, stack
+from ..candidates import BestOf, heads, on, on_blocks, pair, stack
 from ..core import seeds
 from ..data import Dataset, load
 from ..keys import in_reserve
+from ..library import Library
 from ..molecule import Constitution, Morgan
-from ..plots import COLOURS, descriptor_heatmap, method_errors, parity, source_against_target
+from ..plots import COLOURS, descriptor_heatmap, parity, source_against_target
 from ..pretrain import pretrain
-from ..report import Report, protocol_table, ratio_table
+from ..report import Report, ratio_table
+from ..shotgun import Shotgun
 from ..source import SourceModel
 from ..splits import BalancedGroupKFold, RepeatedDraws, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
-from ..validate import Evaluation, Splits, evaluate, untrained
+from ..validate import Evaluation, Splits, evaluate, learning_curve, untrained
 
 # %% auto #0
-__all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'SIZES', 'N_DRAWS', 'HEAT_ONLY', 'WITH_GLASS', 'NULL', 'BEST',
-           'FOREST', 'CAPTIONS', 'descriptors', 'encoders', 'rubbery', 'read_sources', 'Size', 'pyramids', 'protocols',
-           'methods', 'published', 'draw_parity', 'draw_all', 'columns', 'run', 'computed_target']
+__all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL', 'HEAT_ONLY',
+           'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'descriptors', 'encoders', 'rubbery',
+           'suitable', 'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
+           'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'draw_parity', 'draw_ratios', 'draw_all',
+           'captions', 'columns', 'gather', 'run', 'computed_target']
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d53ca7a5
 TARGET = "polymer_heat_capacity"
@@ -43,7 +48,7 @@ HEAT = ("gas_heat_capacity", "liquid_heat_capacity", "solid_heat_capacity")
 GLASS = "polymer_glass_transition"
 
 def descriptors() -> FeatureUnion:
-    "Make the columns that molecules and polymers share."
+    "Make the columns that molecules and polymers share: those of the starter library."
     return make_union(Constitution(), Morgan(1024, counts=True, per_heavy_atom=True))
 
 
@@ -52,7 +57,7 @@ def encoders(
     target: Dataset, # Its materials are left out of every source
     n_models: int, # How many networks
     random_state: int, # Seed
-    **how: int | bool, # `n_jobs` and `progress` of `pretrain`
+    **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> list[SourceModel]: # One network on all data sets, `n_models` times
     "Train multi-task source networks that have seen no target polymer."
     return pretrain([load(n) for n in names], descriptors(), n_models=n_models, hidden=(128, 32), exclude=target.groups,
@@ -68,25 +73,56 @@ def rubbery(
     return norm.cdf((temperature - np.asarray(glass_transition, dtype=float)) / error)
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #26ac3b4b
+def suitable(
+    library: Library, # Source models
+) -> list[str]: # Ids
+    "Find the models that read molecules or polymers."
+    return list(dict.fromkeys(i for kind in ("molecule", "polymer") for i in library.query(kind=kind, limit=None).index))
+
+
+def starter_encoders(
+    target: Dataset, # Polymers that no model may have seen
+) -> list[SourceModel]: # Networks of several properties
+    "Load the multi-task encoders of the starter library, after checking everything in it that is suitable."
+    library = Library.starter()
+    models = library.load(suitable(library))
+    if (leak := seen_by(models, target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in the starter library")
+    return [m for m in models if len(m.tasks) > 1]
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
 DIRECT = {"atoms": "ridge", "groups": "ridge trees process", "fragments": "ridge forest", "groups+fragments": "trees"}
-TRANSFER = {"hidden": "ridge trees", "predicted": "ridge process", "predicted+groups": "ridge trees process"}
+TRANSFER = {"hidden": "ridge", "predicted": "ridge process", "predicted+groups": "ridge trees process"}
+KERNELS = {"direct": ("groups", "groups+fragments"), "transfer": ("hidden", "hidden+groups", "predicted+groups")}
+
+def best_of(
+    block: dict[str, list[int]], # Columns of each block
+    source: str | None = None, # Which sources to read; direct if `None`
+) -> BestOf: # The three best candidates, averaged
+    "List the candidates, direct or with one kind of source."
+    own = block if source is None else block | {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
+    kernels = KERNELS["direct" if source is None else "transfer"]
+    tried = pair(own, DIRECT if source is None else TRANSFER) | {f"{names}, kernel": on_blocks(own, names.split("+")) for names in kernels}
+    return BestOf(tried, average=3)
+
 
 def read_sources(
     table: NDArray[np.float32], # Descriptors of the target, as `descriptors` makes them
-    sources: list[SourceModel], # Encoders
+    sources: list[SourceModel], # Encoders; those that know the same properties are averaged
     name: str, # Prefix of the blocks
 ) -> dict[str, NDArray[np.floating]]: # What transfer candidates may read
     "Read hidden layers and predictions; a glass transition comes with the probability of rubber."
-    predicted = SourcePrediction(sources).fit_transform(table)
-    data = list(sources[0].card["data"])
-    if GLASS in data:
+    families, predicted = {}, []
+    for s in sources: families.setdefault(s.tasks, []).append(s)
+    for family in families.values():
+        predicted.append(SourcePrediction(family).fit_transform(table))
+        if GLASS not in (data := list(family[0].card["data"])): continue
         j = data.index(GLASS)
         # mean absolute error to standard error of a normal distribution; an untrained network has no card, hence the spread of the labels
-        errors = [1.25 * s.card["metrics"][GLASS]["valid_mae"] if "metrics" in s.card else s.y_scaling[1, j] for s in sources]
-        predicted = np.column_stack([predicted, rubbery(predicted[:, j], np.mean(errors))])
-    return {f"{name} hidden": FrozenFeatures(sources).fit_transform(table), f"{name} predicted": predicted}
+        errors = [1.25 * s.card["metrics"][GLASS]["valid_mae"] if "metrics" in s.card else s.y_scaling[1, j] for s in family]
+        predicted.append(rubbery(predicted[-1][:, [j]], np.mean(errors)))
+    return {f"{name} hidden": FrozenFeatures(sources).fit_transform(table), f"{name} predicted": np.hstack(predicted)}
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #88b75984
 @dataclass(frozen=True)
 class Size:
     "How much of everything."
@@ -95,183 +131,251 @@ class Size:
     rows: int  # Most rows of it
     pyramids: int  # Random single-property networks
     epochs: int  # Passes over the source rows
-    repeats: int  # Of each cross-validation
-    nested_repeats: int  # Of the choice among all pyramids inside the folds
-    draws: tuple[int, ...]  # Training rows of the learning-curve protocol
+    folds: tuple[str, ...]  # Cross-validations
+    repeats: int  # Of each
+    sizes: tuple[int, ...]  # Training rows of the learning curve
+    draws: int  # Of each
 
 SIZES = {
-    "demo": Size(3, "gas_heat_capacity", 1500, 8, 20, 2, 1, ()),
-    "full": Size(6, "qm9_heat_capacity", 10_000, 1000, 10, 4, 1, (19, 40, 58)),
+    "demo": Size(2, "gas_heat_capacity", 1500, 4, 20, ("5-fold",), 1, (40,), 2),
+    "full": Size(6, "qm9_heat_capacity", 4000, 50, 10, ("5-fold", "group 6-fold"), 2, (19, 40, 58), 20),
 }
-N_DRAWS = 20 # of each number of training rows
 
 def pyramids(
     size: Size, # How many, on what
     target: Dataset, # Its materials are left out
     random_state: int, # Seed
-    **how: int | bool, # `n_jobs` and `progress` of `pretrain`
+    **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> list[SourceModel]: # The published kind of source
     "Train random pyramids on one property, each on 200 to 400 descriptors of its own."
     whole = load(size.source)
-    rows = np.random.default_rng(random_state).permutation(len(whole))[:size.rows]
-    data = Dataset(whole.frame.iloc[rows], whole.task, name=whole.name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
+    data = whole.where(np.isin(np.arange(len(whole)), np.random.default_rng(random_state).permutation(len(whole))[:size.rows]))
     return pretrain([data], descriptors(), n_models=size.pyramids, n_columns=(200, 400), exclude=target.groups,
                     schedule=Schedule(epochs=size.epochs, batch_size=256), random_state=random_state, **how)
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #88b75984
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #27be3c38
 def protocols(
     table: NDArray[np.float32], # Descriptors, for the families
     y: NDArray[np.float64], # Target
-    size: Size, # Repeats and draws
+    size: Size, # Which, and how many repeats
     random_state: int, # Seed
 ) -> dict[str, Splits]: # Repeats of splits by name
-    "Make the splits of every protocol."
+    "Make the splits of the cross-validations."
     families = cluster_groups(table, n_clusters=20, random_state=random_state)
     made = {
         "5-fold": [list(KFold(5, shuffle=True, random_state=s).split(table)) for s in seeds(random_state, size.repeats)],
         "group 6-fold": [list(BalancedGroupKFold(6, random_state=s).split(table, y, families)) for s in seeds(random_state, size.repeats)],
     }
-    for n in size.draws: made[f"n = {n}"] = [[s] for s in RepeatedDraws(n, N_DRAWS, random_state=random_state).split(table)]
-    return made
-
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #27be3c38
-HEAT_ONLY, WITH_GLASS = "transfer: heat capacities", "transfer: heat capacities + glass transition"
-NULL, BEST, FOREST = "null: untrained networks", "best direct", "forest on fragments"
-
-def methods(
-    block: dict[str, list[int]], # Columns of each block
-) -> dict[str, RegressorMixin]: # From the plainest to the transferred
-    "Make the direct models, the null and the transferred models."
-    def transferred(name: str) -> BestOf:
-        return BestOf(pair(block | {k: block[f"{name} {k}"] for k in ("hidden", "predicted")}, TRANSFER), average=3)
-    return {
-        "median": DummyRegressor(strategy="median"),
-        "atoms per kg (3R)": pair(block, {"atoms": "ridge"})["atoms, ridge"],
-        FOREST: pair(block, {"fragments": "forest"})["fragments, forest"],
-        "trees on groups": pair(block, {"groups": "trees"})["groups, trees"],
-        BEST: BestOf(pair(block, DIRECT), average=3),
-        NULL: transferred("null"),
-        HEAT_ONLY: transferred("heat"),
-        WITH_GLASS: transferred("glass"),
-    }
+    return {name: made[name] for name in size.folds}
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0c212297
+FLAT, FOREST, BEST = "direct: atoms per kg (3R)", "direct: forest on fragments", "best direct"
+NULL, HEAT_ONLY, WITH_GLASS = "null: untrained networks", "transfer: heat capacities", "transfer: heat capacities + glass transition"
+STARTER_NULL, STARTER = "null: untrained starter library", "transfer: starter library"
+NO_GLASS, SHOTGUN = "transfer: starter library without glass transition", "Shotgun: starter library"
+
+def paper_methods(
+    block: dict[str, list[int]], # Columns of each block
+) -> dict[str, RegressorMixin]: # From the plainest to the transferred
+    "Make the direct models, the null and the models that read sources trained here."
+    single = pair(block, {"atoms": "ridge", "fragments": "forest"})
+    return {"median": DummyRegressor(strategy="median"), FLAT: single["atoms, ridge"], FOREST: single["fragments, forest"], BEST: best_of(block),
+            NULL: best_of(block, "null"), HEAT_ONLY: best_of(block, "heat"), WITH_GLASS: best_of(block, "glass")}
+
+
+def starter_methods(
+    block: dict[str, list[int]], # Columns of each block
+) -> dict[str, RegressorMixin]: # Null, encoders, everything
+    "Make the models that read the starter library."
+    library = Library.starter()
+    shotgun = Shotgun(library, ids=suitable(library), direct={"atoms, ridge": on([0], heads()["ridge"])})
+    return {STARTER_NULL: best_of(block, "starter null"), NO_GLASS: best_of(block, "starter other"), STARTER: best_of(block, "starter"),
+            SHOTGUN: on(block["groups"] + block["fragments"], shotgun)}
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #2d93165a
 def published(
     block: dict[str, list[int]], # Columns of each block
     X: NDArray[np.float64], # All columns
     y: NDArray[np.float64], # Target
     splits: Splits, # Repeats of splits
-    **how: int | bool, # `n_jobs` and `progress` of `evaluate`
-) -> tuple[pd.Series, Evaluation, Evaluation]: # Error of each source, the optimistic winner, the same choice made inside
+    **how: Any, # `n_jobs`, `progress` and `checkpoint` of `evaluate`
+) -> tuple[pd.Series, pd.Series]: # Error of each source; of the forest without source, the reported winner, and the winner chosen inside
     "Replay the published selection among single sources, and the nested one."
     forest = heads()["forest"]
     single = {n: on(c, forest) for n, c in block.items() if n.startswith("pyramid")}
-    each = evaluate(single, X, y, splits, **how)
-    errors = each.table.groupby("method", sort=False)["mae"].mean()
-    winner = errors.idxmin()
-    optimistic = Evaluation(each.table.query("method == @winner"), each.predictions.query("method == @winner"))
-    nested = evaluate({f"best of {len(single)} sources, chosen inside": BestOf(single, n_splits=3)}, X, y, splits, **how)
-    for t in (optimistic.table, optimistic.predictions): t["method"] = f"best of {len(single)} sources (published, optimistic)"
-    return errors, optimistic, nested
+    errors = evaluate(single, X, y, splits, **how).summary()["mae"]
+    honest = evaluate({"none": on(block["fragments"], forest), "nested": BestOf(single, n_splits=3)}, X, y, splits, **how).summary()["mae"]
+    return errors, pd.Series({FOREST: honest["none"], f"best of {len(single)} sources, as published": errors.min(),
+                              f"best of {len(single)} sources, chosen inside": honest["nested"]}, name="MAE")
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d8ed6503
-CAPTIONS = {
-    "a": "(a) Random 5-fold: a forest on fingerprints, the published baseline, beside the transferred model.",
-    "b": "(b) Stratified group 6-fold: whole families of polymers are unseen; the order of the two stays.",
-    "errors": "Networks trained on heat capacities add little to the best direct model; the glass transition of other polymers does.",
-    "sources": "Single sources, one point each: a better source harms less, but most leave the target worse off than no source (line).",
-    "c": "(c) Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
-}
+def judged(
+    result: Evaluation, # Errors on the splits of a cross-validation
+) -> pd.DataFrame: # As `learning_curve` returns for one size
+    "Compare every method with the best direct model."
+    others = [m for m in result.table["method"].unique() if m != BEST]
+    table = result.summary()[["mae", "mae_spread"]].join(ratio_table(result, others, BEST))
+    return table.fillna({"ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": "baseline"})
 
-def draw_parity(result: Evaluation, label: str) -> plt.Figure:
-    "Draw the first repeat of a protocol, forest on fingerprints beside the transferred model."
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
-    for ax, name, colour in zip(axes, (FOREST, WITH_GLASS), (COLOURS["direct"], COLOURS["transfer"])):
-        p = result.predictions.query("method == @name and repeat == 0")
-        parity(p["measured"], p["predicted"], label=label, colour=colour, title=name.replace("+", "\n+"), ax=ax)
-        ax.title.set_fontsize(9)
+
+def side_by_side(
+    compared: pd.DataFrame, # From `judged` and `learning_curve`, indexed by protocol and method
+) -> pd.DataFrame: # Two columns per protocol: MAE in J/(kg K), and ratio with its interval
+    "Put the protocols side by side."
+    shown = compared.drop("median", level="method")
+    text = {"MAE": shown["mae"].astype(float).round(0).astype(int).astype(str),
+            "ratio": shown.apply(lambda r: "1" if r.verdict == "baseline" else f"{r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}]", axis=1)}
+    wide = pd.DataFrame(text).unstack("protocol").swaplevel(axis=1)
+    columns = [(p, c) for p in compared.index.unique("protocol") for c in text]
+    return wide.loc[list(shown.index.unique("method")), columns].fillna("")
+
+
+def said(
+    compared: pd.DataFrame, # The same
+    chosen: pd.Series, # From `published`
+) -> str: # One paragraph
+    "Put the ratios into words."
+    parts = []
+    for protocol, t in compared.groupby(level="protocol", sort=False):
+        rows = t.droplevel("protocol").drop([m for m in ("median", FLAT, FOREST, BEST) if m in t.index.unique("method")])
+        parts.append(f"{protocol}: " + "; ".join(f"{m} {r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}], {r.verdict}" for m, r in rows.iterrows()) + ".")
+    single = "Single sources, one repeat of 5-fold, MAE in J/(kg K): " + ", ".join(f"{m} {v:.0f}" for m, v in chosen.items()) + "."
+    return " ".join(["MAE as a ratio to the best direct model, with a paired 95 % interval.", *parts, single])
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0bca8d6e
+def draw_parity(
+    results: dict[str, Evaluation], # By protocol
+) -> plt.Figure: # A row per protocol
+    "Draw the first repeat: the published baseline beside the transferred model."
+    figure, axes = plt.subplots(len(results), 2, figsize=(6.4, 3.3 * len(results)), layout="constrained", squeeze=False)
+    for row, (protocol, result) in zip(axes, results.items()):
+        for ax, name, colour in zip(row, (FOREST, WITH_GLASS), (COLOURS["direct"], COLOURS["transfer"])):
+            p = result.predictions.query("method == @name and repeat == 0")
+            parity(p["measured"], p["predicted"], label="Cp [J/(kg K)]", colour=colour, title=f"{protocol}, {name}".replace(": ", ":\n"), ax=ax)
+            ax.title.set_fontsize(9)
     return figure
 
 
+def draw_ratios(
+    curve: pd.DataFrame, # From `learning_curve`
+) -> plt.Figure: # A row per method, a marker per number of rows
+    "Draw ratios to the best direct model with their intervals."
+    names = [m for m in curve.index.unique("method") if m not in ("median", FLAT, FOREST, BEST)]
+    sizes = curve.index.unique("n")
+    figure, ax = plt.subplots(figsize=(6.8, 1.1 + 0.4 * len(names)), layout="constrained")
+    for k, (n, marker) in enumerate(zip(sizes, "osD")):
+        for i, m in enumerate(names):
+            r, kind = curve.loc[(n, m)], "null" if m.startswith("null") else "transfer"
+            ax.plot([r["low"], r["high"]], [i + 0.22 * (k - 1)] * 2, color=COLOURS[kind], lw=1.2)
+            ax.plot(r["ratio"], i + 0.22 * (k - 1), marker, color=COLOURS[kind], ms=5)
+        ax.plot([], [], marker, color="grey", ms=5, label=f"n = {n}")
+    ax.axvline(1, color=COLOURS["direct"], lw=1)
+    ax.set_yticks(range(len(names)), [m.replace(" without", "\nwithout").replace(" + glass", "\n+ glass") for m in names], fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel("MAE / MAE of the best direct model")
+    figure.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncol=3)
+    return figure
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #202303a7
 def draw_all(
-    results: dict[str, Evaluation], errors: pd.Series, singles: list[SourceModel], encoder: SourceModel, target: Dataset,
+    results: dict[str, Evaluation], curve: pd.DataFrame, errors: pd.Series, chosen: pd.Series, singles: list[SourceModel], encoder: SourceModel, target: Dataset,
 ) -> dict[str, plt.Figure]:
     "Draw every figure of the study."
-    label = "Cp [J/(kg K)]"
-    each = results["5-fold"].table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(results["5-fold"].summary().index)]
     quality = [next(iter(s.card["metrics"].values()))["test_mae"] for s in singles]
-    forest = each[FOREST].iloc[0] # the single sources were run on the first repeat
-    made = {"a": draw_parity(results["5-fold"], label), "b": draw_parity(results["group 6-fold"], label)}
-    made["errors"] = method_errors(each, label="MAE, random 5-fold [J/(kg K)]", baseline=BEST).figure
-    made["sources"] = source_against_target(quality, errors, direct=forest, labels=("test MAE on the source [J/(kg K)]", "MAE on polymers [J/(kg K)]")).figure
+    labels = ("test MAE on the source [J/(kg K)]", "MAE on polymers, 5-fold [J/(kg K)]")
     layers = [encoder.hidden(target.X, 0), encoder.hidden(target.X, 1)]
-    made["c"] = descriptor_heatmap(layers, target.y, names=["first hidden layer", "last hidden layer"], label=f"polymers, {label}").figure
+    made = {"ratios": draw_ratios(curve), "parity": draw_parity(results),
+            "sources": source_against_target(quality, errors, direct=chosen[FOREST], labels=labels).figure,
+            "heatmap": descriptor_heatmap(layers, target.y, names=["first hidden layer", "last hidden layer"], label="polymers, Cp [J/(kg K)]").figure}
     for figure in made.values(): plt.close(figure)
     return made
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #118d26fa
+
+def captions(
+    compared: pd.DataFrame, # All protocols
+    errors: pd.Series, # Error of each single source
+    chosen: pd.Series, # From `published`
+) -> dict[str, str]: # One sentence per figure
+    "State what the figures show, with the numbers of this run."
+    last = compared.index.unique("protocol")[-1]
+    r = compared.loc[last]["ratio"]
+    return {
+        "ratios": f"Ratio of errors with 95 % intervals; at {last} it is {r[HEAT_ONLY]:.2f} with heat capacities of molecules, {r[WITH_GLASS]:.2f} with the glass transition of other polymers, "
+                  f"{r[STARTER]:.2f} with the starter library, {r[NO_GLASS]:.2f} without its glass transitions, {r[SHOTGUN]:.2f} with Shotgun.",
+        "parity": "The published baseline, a forest on fingerprints, beside networks that know heat capacities and the glass transition of other polymers.",
+        "sources": f"Single sources, one point each: {(errors > chosen[FOREST]).mean():.0%} leave the polymers worse off than a forest without a source (line).",
+        "heatmap": "Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
+    }
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #65cf872d
 def columns(
     target: Dataset, # Polymers
-    heat: list[SourceModel], # Encoders of heat capacities
-    glass: list[SourceModel], # Encoders that also know the glass transition
+    sources: dict[str, list[SourceModel]], # Encoders by name; untrained ones have "null" in it
     singles: list[SourceModel], # Random pyramids
-    random_state: int, # Seed of the null
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
     "Compute everything that any method may read; refuse sources that have seen a target polymer."
-    if (leak := seen_by([*heat, *glass, *singles], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    known = [s for name, group in sources.items() if "null" not in name for s in group]
+    if (leak := seen_by([*known, *singles], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     table, n_groups = descriptors().fit_transform(target.X), len(Constitution().get_feature_names_out())
     blocks = {"atoms": table[:, :1], "groups": table[:, :n_groups], "fragments": table[:, n_groups:]}
-    for name, sources in (("heat", heat), ("glass", glass), ("null", untrained(glass, random_state=random_state))):
-        blocks |= read_sources(table, sources, name)
+    for name, group in sources.items(): blocks |= read_sources(table, group, name)
     return stack(blocks | {f"pyramid {i}": p.hidden(table) for i, p in enumerate(singles)})
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #ae958eec
+
+def gather(
+    target: Dataset, # Polymers
+    n_models: int, # Encoders of each kind
+    random_state: int, # Seed
+    **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
+) -> dict[str, list[SourceModel]]: # By name
+    "Train encoders, load those of the starter library, and make the nulls of both."
+    heat, glass = (encoders(names, target, n_models, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
+    starter = starter_encoders(target)
+    return {"heat": heat, "glass": glass, "null": untrained(glass, random_state=random_state), "starter": starter,
+            "starter other": [s for s in starter if GLASS not in s.card["data"]], "starter null": untrained(starter, random_state=random_state)}
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #5026069d
 def run(
     size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads QM9
     random_state: int = 0, # Seed of everything
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-) -> Report: # Table, verdict and figures
+    checkpoint: str | Path | None = None, # Folder for finished networks and fits, to go on after an interruption
+) -> Report: # Table, verdict and figures; `details` holds the numbers by protocol and method, and the published choice
     "Predict polymer heat capacity with and without source networks."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    how, s = {"n_jobs": n_jobs, "progress": progress}, SIZES[size]
-    target = load(TARGET)
-    heat, glass = (encoders(names, target, s.encoders, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
+    how, s, target = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}, SIZES[size], load(TARGET)
+    sources = gather(target, s.encoders, random_state, **how)
     singles = pyramids(s, target, random_state, **how)
-    X, block = columns(target, heat, glass, singles, random_state)
+    X, block = columns(target, sources, singles)
     y = target.y.to_numpy()
     splits = protocols(X[:, block["groups"] + block["fragments"]], y, s, random_state)
-    results = {name: [evaluate(methods(block), X, y, sp, **how)] for name, sp in splits.items()}
-    errors, *selected = published(block, X, y, splits["5-fold"][:s.nested_repeats], **how)
-    ratios = {name: ratio_table(r[0], [NULL, HEAT_ONLY, WITH_GLASS], BEST) for name, r in results.items()}
-    figures = draw_all({name: r[0] for name, r in results.items()}, errors, singles, glass[0], target)
-    results["5-fold"] += selected
-    table = protocol_table(results)
-    for name, r in ratios.items(): table[name, "ratio"] = r["ratio"].astype(float)
-    table = table[list(results)]
-    verdict = "MAE as a ratio to the best direct model, with a corrected, paired 95 % interval. " + " ".join(
-        f"{name}: " + "; ".join(f"{m} {x.ratio:.2f} [{x.low:.2f}, {x.high:.2f}], {x.verdict}" for m, x in r.iterrows()) + "." for name, r in ratios.items())
-    notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders each), {s.source} "
-             f"({len(singles)} random pyramids); no target polymer in any of them. Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
-    return Report("Do source networks help to predict the heat capacity of polymers?", table, verdict, figures, captions=CAPTIONS, notes=notes)
+    results = {name: evaluate(paper_methods(block), X, y, sp, **how) for name, sp in splits.items()}
+    errors, chosen = published(block, X, y, splits["5-fold"][:1], **how)
+    curve = learning_curve(paper_methods(block) | starter_methods(block), X, y, s.sizes, baseline=BEST, n_draws=s.draws, random_state=random_state, **how)
+    parts = {name: judged(r) for name, r in results.items()} | {f"n = {n}": curve.loc[n] for n in s.sizes}
+    compared = pd.concat(parts, names=["protocol", "method"])
+    figures = draw_all(results, curve, errors, chosen, singles, sources["glass"][0], target)
+    notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders of each kind), {s.source} ({len(singles)} random pyramids), "
+             f"starter library ({len(sources['starter'])} encoders; Shotgun: all {len(suitable(Library.starter()))} networks for molecules and polymers); no target polymer in any of them. "
+             f"Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
+    return Report("Do source networks help to predict the heat capacity of polymers?", side_by_side(compared), said(compared, chosen), figures,
+                  captions=captions(compared, errors, chosen), notes=notes, details={"compared": compared, "selection": chosen})
 
-# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #37b66d93
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #ad271f45
 def computed_target(
     n: int = 58, # Polymers to learn from
     random_state: int = 0, # Seed
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-) -> pd.DataFrame: # MAE by method in J/(kg K), and its ratio to the fit on atoms per kilogram
+    checkpoint: str | Path | None = None, # Folder for finished networks and fits
+) -> pd.DataFrame: # One row per method: MAE in J/(kg K), its spread, ratio to the fit on atoms per kilogram with its interval, verdict
     "Repeat the comparison on the computed heat capacity of PI1070's reserve; downloads the table."
     whole = load("pi1070_heat_capacity")
-    target = Dataset(whole.frame[whole.groups.map(in_reserve).to_numpy()], whole.task, name=whole.name)
-    how = {"n_jobs": n_jobs, "progress": progress}
-    heat, glass = (encoders(names, target, 3, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
-    X, block = columns(target, heat, glass, [], random_state)
-    draws = [[split] for split in RepeatedDraws(n, N_DRAWS, random_state=random_state).split(X)]
-    result = evaluate(methods(block), X, target.y.to_numpy(), draws, **how)
-    table, plain = result.summary()[["mae", "mae_spread", "r2"]], "atoms per kg (3R)"
-    ratios = [result.compare(m, plain)[["ratio", "low", "high"]] if m != plain else pd.Series(1.0, ["ratio", "low", "high"]) for m in table.index]
-    return table.join(pd.DataFrame(ratios, index=table.index))
+    target = whole.where(whole.groups.map(in_reserve))
+    how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
+    X, block = columns(target, {"heat": encoders(HEAT, target, 3, random_state, **how), "starter": starter_encoders(target)}, [])
+    models = {FLAT: pair(block, {"atoms": "ridge"})["atoms, ridge"], BEST: best_of(block), HEAT_ONLY: best_of(block, "heat"), STARTER: best_of(block, "starter")}
+    return learning_curve(models, X, target.y.to_numpy(), [n], baseline=FLAT, random_state=random_state, **how).loc[n]
