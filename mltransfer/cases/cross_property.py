@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 from sklearn.base import RegressorMixin, TransformerMixin
@@ -49,7 +50,7 @@ def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in t
     table = read_table("cross_property_published").set_index("dataset")
     return table.assign(best=table[["scratch_mae", "transfer_mae"]].min(axis=1))
 
-# %% ../../nbs/case_studies/cross_property.ipynb #7988a83c
+
 TWIN = "nem300k"
 DATASETS: tuple[str, ...] = tuple(n for n in read_table("cross_property_published")["dataset"] if n != TWIN)
 SMALLEST = DATASETS[:12]
@@ -101,7 +102,7 @@ def read_sources(
         for source, file in zip(made, files): save_source(source, file)
     return [load_source(f) for f in files]
 
-# %% ../../nbs/case_studies/cross_property.ipynb #4e7665ee
+
 def starter_sources() -> list[SourceModel]: # Multi-task encoders of the starter library
     "Open the encoders of compositions that come with the package."
     library = Library.starter()
@@ -214,9 +215,9 @@ def source_map(
     "Measure what each source property says of each target."
     parts, names = {}, list(sources[0].card["data"])
     for d in data:
-        rows = np.random.default_rng(0).permutation(np.flatnonzero(~d.test))[:3000]
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(~d.test))[:1000]
         said, y = SourcePrediction(sources).fit(d.X).transform(d.X[rows]), d.y[rows]
-        tree = DecisionTreeRegressor(max_leaf_nodes=10, min_samples_leaf=10, criterion="absolute_error" if len(y) < 1000 else "squared_error", random_state=0)
+        tree = DecisionTreeRegressor(max_leaf_nodes=10, min_samples_leaf=10, criterion="absolute_error", random_state=0)
         found = [mae(y, cross_val_predict(tree, said[:, [j]], y, cv=5)) for j in range(said.shape[1])]
         parts[d.name] = 1 - np.array(found) / np.abs(y - np.median(y)).mean()
     return pd.DataFrame(parts, index=names)
@@ -309,7 +310,9 @@ def size_figure(
         for method in ("direct", "transfer"): ax.plot(part["n_train"], part[method], "o-", ms=4, color=COLOURS[method], label={"direct": "without sources", "transfer": "with sources"}[method])
         ax.axhline(part["best"].iloc[0], color="0.3", lw=0.8, ls="--")
         ax.set(xscale="log", yscale="log", xlabel="training rows", ylabel=f"test MAE [{part['unit'].iloc[0]}]", title=name.replace("_", " "))
-        ax.tick_params(which="both", labelsize=7)
+        ax.set_xticks(part["n_train"], [str(n) for n in part["n_train"]])
+        ax.yaxis.set_major_formatter("{x:g}"); ax.yaxis.set_minor_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator()); ax.tick_params(which="both", labelsize=7)
     axes[0, 0].legend(fontsize=7)
     return figure
 
@@ -347,6 +350,8 @@ def run(
         todo = [partial(ours, read[-1], sources, random_state + k, quick=plan.quick) for k in range(seeds or plan.seeds)]
         rows.append(judge(read[-1], [piece(Path(folder, size, f"{name}-{random_state + k}.npz"), compute) for k, compute in enumerate(todo)]))
     table = pd.DataFrame(rows)
+    figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure}
+    for figure in figures.values(): plt.close(figure)
     return Report("How much of the error on 41 published data sets does transfer take away, beyond a good baseline?", table.set_index("dataset"), verdict_text(table),
-                  {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure}, captions=CAPTIONS,
+                  figures, captions=CAPTIONS,
                   notes=f"Gupta et al. 2021; {len(names)} data sets, {seeds or plan.seeds} seeds. No test formula is in any source.")
