@@ -238,7 +238,7 @@ def test_transfer_map(sources, polymers, y):
     ({}, lambda X: X[:, :5], None, "X has 5 descriptors"), ({}, lambda X: ["Fe2O3"] * 30, None, "X does not fit"), ({}, lambda X: ["C1CC"] * 30, None, "row 9"),
     ({}, None, lambda y: np.r_[np.nan, y[1:]], "row 0"), ({}, None, np.ones_like, "constant"), ({}, lambda X: X[:9], lambda y: y[:9], "need at least 10"),
     ({}, None, lambda y: y[:-1], "30 rows, but y has 29"), ({"sources": []}, None, None, "no sources"), ({"sources": [1]}, None, None, "must be SourceModel"),
-    ({"selection": "best"}, None, None, "selection must be"), ({"layers": (9,)}, None, None, "has a layer"), ({"log": True}, None, lambda y: y - 5, "positive target"),
+    ({"selection": "best"}, None, None, "selection must be"), ({"layers": (9,)}, None, None, "has a layer"), ({"log": True}, None, lambda y: y - 5, "no logarithm"),
     ({"ids": ["a"]}, None, None, "not a Library"), ({}, lambda X: np.where(np.arange(30)[:, None] == 4, np.nan, X), None, "row 4"),
 ])
 def test_bad_input_is_named(sources, X, y, options, X_, y_, said):
