@@ -29,6 +29,7 @@ from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
 from .rank import Descriptors, untrained_like
 from .source import EstimatorSource, SourceModel
+from .splits import check_groups
 from .training import Schedule, train
 from .transfer import FrozenFeatures, SourcePrediction
 
@@ -211,9 +212,9 @@ def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | Non
     if not len(sources) or any(isinstance(s, EstimatorSource) for s in sources): raise ValueError("sources must be one or more networks")
     if y is None: raise ValueError("Blend requires y to be passed, but the target y is None")
     y = check_target(y, 50, varies=True)
-    groups = np.arange(len(y)) if groups is None else np.asarray(groups)
-    if not n == len(y) == len(groups): raise ValueError(f"X has {n} rows, y has {len(y)}, and there are {len(groups)} groups")
-    if (k := len(np.unique(groups.astype(str)))) < 10: raise ValueError(f"choosing inside the rows takes at least 10 groups, got {k}")
+    if len(y) != n: raise ValueError(f"X has {n} rows, but y has {len(y)}")
+    groups = check_groups(groups, n)
+    if (k := groups.max() + 1) < 10: raise ValueError(f"choosing inside the rows takes at least 10 groups, got {k}")
     return y, groups
 
 # %% ../nbs/62_blend.ipynb #0679df83
@@ -242,8 +243,8 @@ class Blend(RegressorMixin, BaseEstimator):
         "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_` and `transfer_share_`."
         given = Descriptors(X).of(self.sources[0]) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))
-        self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1), random_state=0)).fit(self._hidden(given))
-        table, columns = self._table(given)
+        self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1), random_state=0)).fit(hidden := self._hidden(given))
+        table, columns = self._table(given, hidden)
         folds, self.bent_ = _folds(groups, self.random_state, self.quick), _bent(given, y, groups, self.random_state)
         models = contenders(self.sources, columns, len(y), self.bent_, self.random_state, quick=self.quick)
         found, fitted = zip(*(cross_fit(m, table, y, folds) for _, m in models.values()))
@@ -258,14 +259,15 @@ class Blend(RegressorMixin, BaseEstimator):
 
     def _hidden(self, given: NDArray[np.float32]) -> NDArray[np.float32]: return FrozenFeatures(self.sources).fit(given).transform(given)
 
-    def _table(self, given: NDArray[np.float32]) -> tuple[NDArray[np.float64], dict[str, list[int]]]:
+    def _table(self, given: NDArray[np.float32], hidden: NDArray[np.float32]) -> tuple[NDArray[np.float64], dict[str, list[int]]]:
         "Descriptors, predictions and components of the hidden layers side by side."
         said = SourcePrediction(self.sources).fit(given).transform(given)
-        return stack({"given": given, "predicted": said, "hidden": self.components_.transform(self._hidden(given))})
+        return stack({"given": given, "predicted": said, "hidden": self.components_.transform(hidden)})
 
     def _predict(self, X: ArrayLike | Iterable[Any], which: int) -> NDArray[np.float64]:
         check_is_fitted(self, "leaderboard_")
-        table = self._table(Descriptors(X).of(self.sources[0]))[0]
+        given = Descriptors(X).of(self.sources[0])
+        table, _ = self._table(given, self._hidden(given))
         return sum(used[which] * np.mean([m.predict(table) for m in used[2]], axis=0) for used in self._used if used[which] > 0)
 
     def predict(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:

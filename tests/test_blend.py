@@ -84,7 +84,7 @@ def test_cross_fit_never_predicts_a_row_it_has_seen():
 
 def test_direct_models_see_no_source(sources, toy):
     model = Blend(sources, quick=True).fit(*toy)
-    table, columns = model._table(toy[0])
+    table, columns = model._table(toy[0], model._hidden(toy[0]))
     spoilt = table.copy()
     spoilt[:, columns["predicted"] + columns["hidden"]] = 0
     for name, (kind, m) in contenders(sources, columns, 500, False, 0, quick=True).items():

@@ -30,7 +30,7 @@ from ..data import load, published_test_keys
 from ..files import read_table
 from ..library import Library
 from ..metrics import mae
-from ..networks import build_network
+from ..networks import build_network, random_spec
 from ..plots import COLOURS, gain_map
 from ..pretrain import pretrain
 from ..report import Report
@@ -223,7 +223,7 @@ def source_map(
     return pd.DataFrame(parts, index=names)
 
 # %% ../../nbs/case_studies/cross_property.ipynb #f3ccfa67
-ELEMNET = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
+ELEMNET = tuple(random_spec("elemnet", 86)["widths"][1:-1])
 _SIXTY = Schedule(epochs=60, batch_size=32, learning_rate=5e-4, weight_decay=0.0, patience=20, loss="mae")
 
 def elemnet_source(
