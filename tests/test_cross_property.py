@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mltransfer.cases import cross_property
-from mltransfer.cases.cross_property import DATASETS, Published, blank, judge, ours, paper, piece, published, run, starter_sources, thinned
+from mltransfer.cases.cross_property import Published, blank, distinct, judge, ours, paper, piece, published, run, starter_sources, thinned
 from mltransfer.composition import ElementFractions
 from mltransfer.data import load
 from mltransfer.training import Schedule
@@ -31,7 +31,7 @@ def toy(sources):
 
 def test_published_errors():
     table = published()
-    assert len(table) == 41 and len(DATASETS) == 40 and set(DATASETS) < set(table.index)
+    assert len(table) == 41 and len(distinct()) == 40 and set(distinct()) < set(table.index)
     assert (table[["scratch_mae", "transfer_mae"]] > 0).all(axis=None) and (table["best"] <= table["transfer_mae"]).all()
     assert (table["transfer_mae"] < table["scratch_mae"]).sum() == 29, "27 of 39 computed sets and both measured ones"
 

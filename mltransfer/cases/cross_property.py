@@ -39,10 +39,9 @@ from ..training import Schedule
 from ..transfer import SourcePrediction
 
 # %% auto #0
-__all__ = ['TWIN', 'DATASETS', 'SMALLEST', 'SOURCES', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS', 'published', 'Published',
-           'read_published', 'read_sources', 'starter_sources', 'ours', 'piece', 'judge', 'verdict_text',
-           'ratio_figure', 'share_figure', 'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned',
-           'size_figure', 'Size', 'run']
+__all__ = ['TWIN', 'SOURCES', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS', 'published', 'distinct', 'Published', 'read_published',
+           'read_sources', 'starter_sources', 'ours', 'piece', 'judge', 'verdict_text', 'ratio_figure', 'share_figure',
+           'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned', 'size_figure', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #df06342b
 def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -52,14 +51,16 @@ def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in t
 
 
 TWIN = "nem300k"
-DATASETS: tuple[str, ...] = tuple(n for n in read_table("cross_property_published")["dataset"] if n != TWIN)
-SMALLEST = DATASETS[:12]
+
+def distinct() -> list[str]: # Names, smallest first
+    "List the forty different data sets."
+    return [n for n in published().index if n != TWIN]
 
 # %% ../../nbs/case_studies/cross_property.ipynb #86a49927
 @dataclass(frozen=True)
 class Published:
     "One published data set, described."
-    name: str  # As in `DATASETS`
+    name: str  # As in `distinct()`
     unit: str  # Of `y` and of all errors
     X: NDArray[np.float32]  # Descriptors, shape (n_rows, n_columns)
     fractions: NDArray[np.float32]  # Element fractions, shape (n_rows, 86)
@@ -74,7 +75,7 @@ class Published:
 
 
 def read_published(
-    name: str, # One of `DATASETS`
+    name: str, # One of `distinct()`
     featurizer: TransformerMixin, # That of the sources
 ) -> Published:
     "Load and describe a published data set."
@@ -320,11 +321,11 @@ def size_figure(
 @dataclass(frozen=True)
 class Size:
     "How large a run is."
-    datasets: tuple[str, ...]
+    n_datasets: int
     seeds: int
     quick: bool
 
-SIZES = {"demo": Size(SMALLEST, 1, True), "full": Size(DATASETS, 5, False)}
+SIZES = {"demo": Size(12, 1, True), "full": Size(40, 5, False)}
 CAPTIONS = {
     "ratios": "Test error over the better published one, by data set (training rows in brackets); left of the line is better. Bars: 95 % intervals over test rows.",
     "shares": "What a better baseline and what transfer contribute: two factors whose product is the ratio to the published error.",
@@ -335,14 +336,15 @@ def run(
     size: Literal["demo", "full"] = "demo", # "demo": the twelve smallest sets, starter library, trees and kernels; "full": all sets, networks, five seeds
     random_state: int = 0, # First seed
     *,
-    datasets: Iterable[str] | None = None, # Some of `DATASETS` instead of those of the size
+    datasets: Iterable[str] | None = None, # Some of `distinct()` instead of those of the size
     seeds: int | None = None, # Number of seeds instead of that of the size, > 0
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # Table, verdict, figures
     "Compare with the published errors, with sources and without."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    plan, names = SIZES[size], list(SIZES[size].datasets if datasets is None else datasets)
-    if wrong := [n for n in names if n not in DATASETS]: raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(DATASETS))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
+    plan, known = SIZES[size], distinct()
+    names = known[: plan.n_datasets] if datasets is None else list(datasets)
+    if wrong := [n for n in names if n not in known]: raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
     sources = starter_sources() if plan.quick else read_sources(Path(folder) / "sources")
     rows, read = [], []
     for name in names:
