@@ -15,14 +15,14 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted
 
-from .candidates import on, stack
+from .candidates import MiddleTrees, on, stack
 from .core import Task, check_target
 from .finetune import begin_from
 from .labels import from_learnt, likely_exponent, to_learnt
@@ -34,8 +34,8 @@ from .training import Schedule, train
 from .transfer import FrozenFeatures, SourcePrediction
 
 # %% auto #0
-__all__ = ['MANY', 'VERY_MANY', 'Kind', 'Folds', 'LabelScale', 'scaled', 'TrainOn', 'scheduled', 'contenders', 'cross_fit',
-           'blend_weights', 'Blend']
+__all__ = ['MANY', 'Kind', 'Folds', 'LabelScale', 'scaled', 'TrainOn', 'scheduled', 'contenders', 'cross_fit', 'blend_weights',
+           'Blend']
 
 # %% ../nbs/62_blend.ipynb #5ba25fb4
 _PLAIN = [Task("label", "", "composition")]
@@ -119,17 +119,18 @@ class TrainOn(RegressorMixin, BaseEstimator):
         with torch.no_grad(): return torch.cat([self.net_.eval()(x)[:, 0] for x in parts]).numpy().astype(float)
 
 # %% ../nbs/62_blend.ipynb #674193d1
-MANY, VERY_MANY = 5000, 12_000 # rows beyond which kernels are left out, and fewer folds are fitted
+MANY = 5000 # rows beyond which boosting, kernels and the other scale are left out
 
 def scheduled(
     n: int, # Training rows, > 0
 ) -> Schedule: # Of a network
-    "Choose a schedule of about a thousand steps, fifty to eighty in each epoch."
-    return Schedule(epochs=20 if n <= VERY_MANY else 12, batch_size=min(256, max(32, n // 50)), learning_rate=2e-3, patience=20, loss="mae")
+    "Choose a schedule of about a thousand steps."
+    epochs, rate = (20, 2e-3) if n <= MANY else (12, 3e-3)
+    return Schedule(epochs=epochs, batch_size=min(256, max(32, n // 50)), learning_rate=rate, patience=epochs, loss="mae")
 
 
-def _trees(random_state: int) -> ExtraTreesRegressor:
-    return ExtraTreesRegressor(60, max_features=0.3, random_state=random_state)
+def _trees(random_state: int) -> MiddleTrees:
+    return MiddleTrees(60, max_features=0.3, random_state=random_state)
 
 def _boosting(random_state: int) -> HistGradientBoostingRegressor:
     return HistGradientBoostingRegressor(loss="absolute_error", max_iter=200, learning_rate=0.1, max_features=0.5, early_stopping=False, random_state=random_state)
@@ -151,16 +152,16 @@ def contenders(
     quick: bool = False, # Leave out boosting, networks and the other scale
 ) -> dict[str, tuple[Kind, RegressorMixin]]: # Kind and model by name
     "List what is tried."
-    given, whole = columns["given"], [c for block in columns.values() for c in block]
-    net = lambda source, b: scaled(TrainOn(source, schedule=scheduled(n), random_state=random_state), b)
-    made = {"median": ("direct", DummyRegressor(strategy="median")), "network": ("direct", on(given, net(untrained_like(sources[0], random_state), False)))}
-    for kind, seen, name in (("direct", given, ""), ("transfer", whole, " and sources")):
-        made[f"trees{name}"] = kind, on(seen, scaled(_trees(random_state), bent))
-        made[f"boosting{name}"] = kind, on(seen, _boosting(random_state))
+    given = columns["given"]
+    net = lambda source: on(given, scaled(TrainOn(source, schedule=scheduled(n), random_state=random_state)))
+    made = {"median": ("direct", DummyRegressor(strategy="median")), "network": ("direct", net(untrained_like(sources[0], random_state))),
+            "source, trained on": ("transfer", net(sources[random_state % len(sources)]))}
+    for kind, name, more, hidden in (("direct", "", [], []), ("transfer", " and sources", columns["predicted"], columns["hidden"])):
+        made[f"trees{name}"] = kind, on(given + more, scaled(_trees(random_state), bent))
         if n > MANY: continue
-        made[f"trees{name}, other scale"] = kind, on(seen, scaled(_trees(random_state), not bent))
-        made[f"vectors{name}"] = kind, on(seen, scaled(_vectors(), bent))
-    for i, source in enumerate(sources[:2]): made[f"source {i}, trained on"] = "transfer", on(given, net(source, bent and i == 1))
+        made[f"trees{name}, other scale"] = kind, on(given + more, scaled(_trees(random_state), not bent))
+        made[f"boosting{name}"] = kind, on(given + more, _boosting(random_state))
+        made[f"vectors{name}"] = kind, on(given + more + hidden, scaled(_vectors(), bent))
     slow = ("boosting", "network", "trained on", "other scale")
     return {name: m for name, m in made.items() if not (quick and any(word in name for word in slow))}
 
@@ -168,9 +169,8 @@ def contenders(
 Folds = list[tuple[NDArray[np.integer], NDArray[np.integer]]]
 
 def _folds(groups: NDArray, random_state: int, quick: bool) -> Folds:
-    n = len(groups)
-    n_fitted = 3 if quick or MANY < n <= VERY_MANY else 5 if n <= MANY else 2
-    return list(GroupKFold(5 if n <= MANY else 10, shuffle=True, random_state=random_state).split(groups, groups=groups))[:n_fitted]
+    n_fitted = 3 if quick else min(10, -(-10_000 // len(groups)))
+    return list(GroupKFold(10, shuffle=True, random_state=random_state).split(groups, groups=groups))[:n_fitted]
 
 
 def cross_fit(
@@ -202,7 +202,7 @@ def _bent(X: NDArray[np.floating], y: NDArray[np.float64], groups: NDArray, rand
     "Whether trees predict better on the bent scale."
     rows = np.random.default_rng(random_state).permutation(len(y))[:3000]
     folds = list(GroupKFold(3, shuffle=True, random_state=random_state).split(rows, groups=groups[rows]))
-    known, forest = np.concatenate([y[rows][out] for _, out in folds]), ExtraTreesRegressor(30, max_features=0.3, random_state=0)
+    known, forest = np.concatenate([y[rows][out] for _, out in folds]), MiddleTrees(30, max_features=0.3, random_state=0)
     value, bent = (mae(known, cross_fit(scaled(forest, b), X[rows], y[rows], folds)[0]) for b in (False, True))
     return bent < value
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import trim_mean
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import KernelPCA
@@ -28,7 +29,7 @@ from .metrics import mae
 from .ridge import KernelRidgeCV, column_ranges
 
 # %% auto #0
-__all__ = ['stack', 'on', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOf']
+__all__ = ['stack', 'on', 'heads', 'pair', 'MiddleTrees', 'on_blocks', 'paper_forest', 'BestOf']
 
 # %% ../nbs/52_candidates.ipynb #3695d855
 def stack(
@@ -83,6 +84,19 @@ def pair(
     made = heads(log=log) | dict(more or {})
     return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
             for names, hs in choices.items() for h in hs.split()}
+
+# %% ../nbs/52_candidates.ipynb #74be0e21
+class MiddleTrees(ExtraTreesRegressor):
+    "Extra trees that predict the interquartile mean of their trees, for absolute errors."
+
+    def predict(
+        self,
+        X: ArrayLike, # Table, shape (n_samples, n_columns)
+    ) -> NDArray[np.float64]: # Shape (n_samples,), or (n_samples, n_targets)
+        "Average the middle half of the trees."
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        return trim_mean([tree.predict(X) for tree in self.estimators_], 0.25, axis=0)
 
 # %% ../nbs/52_candidates.ipynb #ef1d3684
 def on_blocks(
