@@ -73,7 +73,7 @@ def train(
     _check_rows(rows, valid)
     x, y, xv, yv = (torch.as_tensor(a) for a in (X[rows], Y[rows], X[valid], Y[valid]))
     n_steps = max(1, len(rows) // schedule.batch_size)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
     history, best = [], None
     with torch.random.fork_rng(devices=[]):

@@ -40,8 +40,9 @@ from ..transfer import SourcePrediction
 
 # %% auto #0
 __all__ = ['TWIN', 'SOURCES', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS', 'published', 'distinct', 'Published', 'read_published',
-           'read_sources', 'starter_sources', 'ours', 'piece', 'judge', 'verdict_text', 'ratio_figure', 'share_figure',
-           'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned', 'size_figure', 'Size', 'run']
+           'read_sources', 'starter_sources', 'ours', 'plain', 'piece', 'judge', 'verdict_text', 'ratio_figure',
+           'share_figure', 'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned', 'size_figure',
+           'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #df06342b
 def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -116,13 +117,21 @@ def ours(
     random_state: int, # Seed of folds and models
     *,
     quick: bool = False, # Leave out what takes long
-) -> dict[str, NDArray]: # Predictions of the test rows: "median", "forest", "direct", "transfer"; and the share of transfer in the mixture
+) -> dict[str, NDArray]: # Predictions of the test rows, "direct" and "transfer"; the errors inside the training rows; and the share of transfer in the mixture
     "Search inside the training rows and predict the test rows, with and without sources."
-    X, train, y = data.X, ~data.test, data.y[~data.test]
-    model = Blend(sources, quick=quick, random_state=random_state).fit(X[train], y, groups=data.groups[train])
-    forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[train], y)
-    return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test]), "direct": model.predict_direct(X[data.test]),
-            "transfer": model.predict(X[data.test]), "share": np.array(model.transfer_share_)}
+    model = Blend(sources, quick=quick, random_state=random_state).fit(data.X[~data.test], data.y[~data.test], groups=data.groups[~data.test])
+    return {"direct": model.predict_direct(data.X[data.test]), "transfer": model.predict(data.X[data.test]),
+            "inner": np.array([model.direct_mae_, model.inner_mae_]), "share": np.array(model.transfer_share_)}
+
+
+def plain(
+    data: Published, # One data set
+    random_state: int, # Seed of the forest
+) -> dict[str, NDArray]: # Predictions of the test rows, "median" and "forest"
+    "Predict the test rows with the training median, and with an untuned forest on element fractions."
+    y = data.y[~data.test]
+    forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[~data.test], y)
+    return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test])}
 
 
 def piece(
