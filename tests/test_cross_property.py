@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mltransfer.cases import cross_property
-from mltransfer.cases.cross_property import Published, blank, distinct, judge, ours, paper, piece, published, run, starter_sources, thinned
+from mltransfer.cases.cross_property import Published, average, distinct, judge, ours, piece, plain, published, run, starter_sources, thinned
 from mltransfer.composition import ElementFractions
 from mltransfer.data import load
-from mltransfer.training import Schedule
 
 needs_data = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")
 
@@ -38,19 +36,27 @@ def test_published_errors():
 
 def test_test_values_change_nothing(sources, toy):
     other = replace(toy, y=np.where(toy.test, 1e6, toy.y))
-    a, b = (ours(d, sources, 0, quick=True) for d in (toy, other))
-    for name in ("direct", "transfer", "forest", "median", "share"): np.testing.assert_array_equal(a[name], b[name])
-    assert 0 <= a["share"] <= 1
+    a, b = (ours(d, sources, 0, quick=True) | plain(d, 0) for d in (toy, other))
+    assert set(a) == {"direct", "transfer", "forest", "median", "inner", "share"} and 0 <= a["share"] <= 1
+    for name in a: np.testing.assert_array_equal(a[name], b[name])
 
 
 def test_judge_counts_new_formulas_apart(sources, toy):
     assert (~toy.new).sum() == 1, "one test formula is repeated"
     found = ours(toy, sources, 0, quick=True)
-    row = judge(toy, [found, found])
+    row = judge(toy, plain(toy, 0), [found, found])
     off = np.abs(found["transfer"] - toy.y[toy.test])
     assert row["transfer"] == pytest.approx(off.mean()) and row["transfer, new formulas"] == pytest.approx(off[toy.new].mean())
     assert row["spread"] == 0 and row["low"] < row["ratio"] < row["high"] and row["gain low"] <= row["gain"] <= row["gain high"]
-    assert row["ratio"] == pytest.approx(off.mean() / 51.56)
+    assert row["ratio"] == pytest.approx(off.mean() / 51.56) and row["one seed"] == pytest.approx(row["transfer"])
+
+
+def test_seeds_are_averaged_before_they_are_judged(toy):
+    y = toy.y[toy.test]
+    above, below = ({m: y + s for m in ("direct", "transfer")} | {"share": np.array(0.5)} for s in (1.0, -0.5))
+    np.testing.assert_allclose(average([above, below])["transfer"], y + 0.25)
+    row = judge(toy, plain(toy, 0), [above, below])
+    assert (row["transfer"], row["one seed"], row["spread"], row["seeds"]) == pytest.approx((0.25, 0.75, 0.5 / np.sqrt(2), 2))
 
 
 def test_a_finished_piece_is_read_and_not_computed(tmp_path):
@@ -63,16 +69,6 @@ def test_a_finished_piece_is_read_and_not_computed(tmp_path):
 def test_an_interrupted_piece_leaves_nothing_behind(tmp_path):
     with pytest.raises(ZeroDivisionError): piece(tmp_path / "one.npz", lambda: 1 / 0)
     assert not list(tmp_path.iterdir())
-
-
-def test_paper_methods_choose_on_the_same_rows(toy, monkeypatch):
-    monkeypatch.setattr(cross_property, "_SIXTY", Schedule(epochs=1))
-    d = replace(toy, X=np.hstack([toy.X, np.ones((len(toy.y), 145), np.float32)]))
-    found = paper(d, blank(toy.fractions, (16, 16, 16, 16, 8)), 0)
-    assert found["test"].shape == (len(found["names"]), toy.test.sum()) and np.isfinite(found["test"]).all()
-    assert set(found["kinds"]) == {"scratch", "transfer"} and (found["valid"] > 0).all()
-    other = paper(replace(d, y=np.where(toy.test, 1e6, toy.y)), blank(toy.fractions, (16, 16, 16, 16, 8)), 0)
-    np.testing.assert_array_equal(found["test"], other["test"])
 
 
 @pytest.mark.parametrize("wrong, message", [(dict(size="huge"), "size must be"), (dict(datasets=["klo"]), "no data set 'klo'"), (dict(datasets=["nem300k"]), "nem300k is pem300k")])
@@ -88,12 +84,12 @@ def test_twins_are_one_file():
 
 @needs_data
 def test_demo_runs_and_repeats(tmp_path):
-    names = ("exfoliation_energy", "piezo_max_dij")
-    report = run("demo", datasets=names, folder=tmp_path)
-    assert list(report.table.index) == list(names) and set(report.figures) == {"ratios", "shares", "sources"}
-    assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "2 computed sets" in report.verdict
+    report = run("demo", folder=tmp_path)
+    assert list(report.table.index) == distinct()[:12] and set(report.figures) == {"ratios", "shares", "sources", "parity"}
+    assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "10 computed sets and" in report.verdict
+    assert (report.table["ratio"] < 1).sum() >= 6, "even without networks"
     pieces = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")}
-    again = run("demo", datasets=names, folder=tmp_path)
+    again = run("demo", folder=tmp_path)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")} == pieces
     assert report.table.equals(again.table)
 

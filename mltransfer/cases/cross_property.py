@@ -17,32 +17,29 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
-from sklearn.base import RegressorMixin, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_union
 from sklearn.tree import DecisionTreeRegressor
 
-from ..blend import Blend, TrainOn, scaled
+from ..blend import Blend
 from ..composition import ElementFractions, PhysicalAttributes
-from ..core import Task
 from ..data import load, published_test_keys
 from ..files import read_table
 from ..library import Library
 from ..metrics import mae
-from ..networks import build_network, random_spec
-from ..plots import COLOURS, gain_map
+from ..plots import COLOURS, gain_map, parity
 from ..pretrain import pretrain
 from ..report import Report
-from ..source import SourceModel, hash_keys, load_source, save_source
+from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
 from ..transfer import SourcePrediction
 
 # %% auto #0
-__all__ = ['TWIN', 'SOURCES', 'COMPARED', 'ELEMNET', 'SIZES', 'CAPTIONS', 'published', 'distinct', 'Published', 'read_published',
-           'read_sources', 'starter_sources', 'ours', 'plain', 'piece', 'judge', 'verdict_text', 'ratio_figure',
-           'share_figure', 'source_map', 'elemnet_source', 'blank', 'paper_methods', 'paper', 'thinned', 'size_figure',
-           'Size', 'run']
+__all__ = ['TWIN', 'SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'published', 'distinct', 'Published', 'read_published',
+           'read_sources', 'starter_sources', 'ours', 'plain', 'piece', 'average', 'judge', 'verdict_text',
+           'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'thinned', 'size_figure', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #df06342b
 def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -154,17 +151,26 @@ def _interval(statistic: Any, *errors: NDArray[np.float64], random_state: int = 
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
+def average(
+    pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
+) -> dict[str, NDArray[np.float64]]: # Predictions of the test rows, "direct" and "transfer"
+    "Average the predictions of several seeds."
+    return {m: np.mean([p[m] for p in pieces], axis=0) for m in ("direct", "transfer")}
+
+
 def judge(
     data: Published, # One data set
-    pieces: Sequence[Mapping[str, NDArray]], # Of several seeds
+    base: Mapping[str, NDArray], # Predictions of the median and the forest
+    pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
 ) -> dict[str, Any]: # One row of the table
     "Measure errors on the test rows."
     y, known = data.y[data.test], published().loc[data.name]
-    off = {m: np.mean([np.abs(p[m] - y) for p in pieces], axis=0) for m in ("median", "forest", "direct", "transfer")}
+    off = {m: np.abs(said - y) for m, said in (dict(base) | average(pieces)).items()}
     row = {"dataset": data.name, "unit": data.unit, "n_train": int((~data.test).sum()), "n_test": len(y), "repeated": 1 - data.new.mean(),
            "scratch published": known["scratch_mae"], "transfer published": known["transfer_mae"], **{m: e.mean() for m, e in off.items()}}
     for m in ("direct", "transfer"): row[f"{m}, new formulas"] = off[m][data.new].mean()
-    row["spread"] = float(np.std([np.abs(p["transfer"] - y).mean() for p in pieces], ddof=1)) if len(pieces) > 1 else np.nan
+    single = [mae(y, p["transfer"]) for p in pieces]
+    row |= {"one seed": float(np.mean(single)), "spread": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan}
     row |= {"ratio": off["transfer"].mean() / known["best"], "direct ratio": off["direct"].mean() / known["best"]}
     row["low"], row["high"] = (b / known["best"] for b in _interval(lambda e, axis: e.mean(axis=axis), off["transfer"]))
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
@@ -233,67 +239,21 @@ def source_map(
     return pd.DataFrame(parts, index=names)
 
 # %% ../../nbs/case_studies/cross_property.ipynb #f3ccfa67
-ELEMNET = tuple(random_spec("elemnet", 86)["widths"][1:-1])
-_SIXTY = Schedule(epochs=60, batch_size=32, learning_rate=5e-4, weight_decay=0.0, patience=20, loss="mae")
-
-def elemnet_source(
-    folder: str | Path, # Where the trained source is kept
-) -> SourceModel: # Formation energy from element fractions
-    "Open the ElemNet in `folder`; train it first if it is not there (10 minutes on one core). Without dropout, as the paper's program ran."
-    file = Path(folder) / "elemnet.safetensors"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        d = load("mp_formation_energy")
-        save_source(pretrain([d.where(ElementFractions().readable(d.groups))], ElementFractions(), recipe="yamada-1", hidden=ELEMNET, exclude=published_test_keys(),
-                             schedule=Schedule(epochs=8, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae"), progress=False)[0], file)
-    return load_source(file)
-
-
-def blank(
-    table: NDArray[np.floating], # Inputs, shape (n_samples, n_columns)
-    hidden: Sequence[int] = ELEMNET, # Hidden layers
-    random_state: int = 0, # Seed of the weights
-) -> SourceModel: # An untrained network that reads such a table
-    "Make a network from scratch for any table."
-    scale = table.std(0)
-    return SourceModel(build_network({"name": "MLP", "widths": [table.shape[1], *hidden, 1]}, random_state=random_state), ElementFractions(), [Task("label", "", "composition")],
-                       columns=np.arange(table.shape[1]), x_scaling=np.stack([table.mean(0), np.where(scale > 0, scale, 1)]), y_scaling=np.array([[0.0], [1.0]]), seen=hash_keys([]))
-
-# %% ../../nbs/case_studies/cross_property.ipynb #1c1953cb
-def paper_methods(
-    data: Published, # One data set; its table ends with the 145 attributes
-    source: SourceModel, # ElemNet on element fractions
-    random_state: int, # Seed
-) -> dict[str, tuple[Literal["scratch", "transfer"], NDArray[np.float32], RegressorMixin]]: # Kind, table and model by name
-    "List the methods of the paper."
-    layer = {k: source.hidden(data.fractions, k) for k in (0, 1, 2, 3, -1)}
-    forest = RandomForestRegressor(100, random_state=random_state)
-    net = lambda start, keep=None: scaled(TrainOn(start, keep=keep, schedule=_SIXTY, stop=0.1, random_state=random_state))
-    new = lambda table: net(blank(table[~data.test], random_state=random_state))
-    fractions, attributes = data.fractions, data.X[:, -145:]
-    return {
-        "ML(EF)": ("scratch", fractions, forest), "ML(PA)": ("scratch", attributes, forest), "DL(EF)": ("scratch", fractions, new(fractions)), "DL(PA)": ("scratch", attributes, new(attributes)),
-        "FineTune": ("transfer", fractions, net(source, 0)), "ModFineTune": ("transfer", fractions, net(source)),
-        **{f"FeatExtr, layer {k + 1}, forest": ("transfer", layer[k], forest) for k in range(4)},
-        "FeatExtr, layer 2, DL": ("transfer", layer[1], new(layer[1])), "Freezing, forest": ("transfer", layer[-1], forest),
-    }
-
-
-def paper(
-    data: Published, # One data set
-    source: SourceModel, # ElemNet on element fractions
-    random_state: int, # Seed of the rows that choose, and of all models
-) -> dict[str, NDArray]: # Names, kinds, validation errors, and test predictions, one row per method
-    "Run the methods of the paper: fit, choose on a tenth of the training rows, predict the test rows."
-    train, y = ~data.test, data.y[~data.test]
-    stop, rows = np.split(np.random.default_rng(random_state).permutation(len(y)), [max(1, round(0.1 * len(y)))])
-    names, kinds, valid, test = [], [], [], []
-    for name, (kind, table, model) in paper_methods(data, source, random_state).items():
-        seen = rows if isinstance(model, RandomForestRegressor) else np.arange(len(y)) # a network keeps the same tenth aside by itself
-        model.fit(table[train][seen], y[seen])
-        names.append(name); kinds.append(kind)
-        valid.append(mae(y[stop], model.predict(table[train][stop]))); test.append(model.predict(table[data.test]))
-    return {"names": np.array(names), "kinds": np.array(kinds), "valid": np.array(valid), "test": np.array(test)}
+def parity_figure(
+    data: Sequence[Published], # Some data sets
+    predictions: Sequence[NDArray[np.float64]], # Of their test rows
+    ratios: ArrayLike, # Ratio to the better published error, one per set
+) -> Figure:
+    "Draw the best, the middle and the worst set."
+    ratios = np.asarray(ratios)
+    order = np.argsort(ratios)
+    chosen = list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+    figure, axes = plt.subplots(1, len(chosen), figsize=(3.1 * len(chosen), 3.1), layout="constrained", squeeze=False)
+    for ax, k in zip(axes[0], chosen):
+        kind = "measured" if data[k].name.startswith("expt") else "computed"
+        parity(data[k].y[data[k].test], predictions[k], title=f"{data[k].name.replace('_', ' ')}: ratio {ratios[k]:.2f}", ax=ax)
+        ax.set(xlabel=f"{kind} [{data[k].unit}]", ylabel=f"predicted [{data[k].unit}]")
+    return figure
 
 # %% ../../nbs/case_studies/cross_property.ipynb #e93ee597
 def thinned(
@@ -339,6 +299,7 @@ CAPTIONS = {
     "ratios": "Test error over the better published one, by data set (training rows in brackets); left of the line is better. Bars: 95 % intervals over test rows.",
     "shares": "What a better baseline and what transfer contribute: two factors whose product is the ratio to the published error.",
     "sources": "Share of the error of the median that one source property alone takes away: blue cells are sources that speak of the target.",
+    "parity": "Predictions of the test rows against their values: the sets with the lowest, a middle and the highest ratio.",
 }
 
 def run(
@@ -355,13 +316,14 @@ def run(
     names = known[: plan.n_datasets] if datasets is None else list(datasets)
     if wrong := [n for n in names if n not in known]: raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
     sources = starter_sources() if plan.quick else read_sources(Path(folder) / "sources")
-    rows, read = [], []
+    rows, read, said = [], [], []
     for name in names:
-        read.append(read_published(name, sources[0].featurizer))
-        todo = [partial(ours, read[-1], sources, random_state + k, quick=plan.quick) for k in range(seeds or plan.seeds)]
-        rows.append(judge(read[-1], [piece(Path(folder, size, f"{name}-{random_state + k}.npz"), compute) for k, compute in enumerate(todo)]))
+        read.append(data := read_published(name, sources[0].featurizer))
+        keep = lambda end, compute: piece(Path(folder, size, f"{name}-{end}.npz"), compute)
+        found = [keep(k, partial(ours, data, sources, k, quick=plan.quick)) for k in range(random_state, random_state + (seeds or plan.seeds))]
+        rows.append(judge(data, keep("plain", partial(plain, data, random_state)), found)); said.append(average(found)["transfer"])
     table = pd.DataFrame(rows)
-    figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure}
+    figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure, "parity": parity_figure(read, said, table["ratio"])}
     for figure in figures.values(): plt.close(figure)
     return Report("How much of the error on 41 published data sets does transfer take away, beyond a good baseline?", table.set_index("dataset"), verdict_text(table),
                   figures, captions=CAPTIONS,
