@@ -29,7 +29,7 @@ from .metrics import mae
 from .ridge import KernelRidgeCV, column_ranges
 
 # %% auto #0
-__all__ = ['stack', 'on', 'heads', 'pair', 'MiddleTrees', 'on_blocks', 'paper_forest', 'BestOf']
+__all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOf']
 
 # %% ../nbs/52_candidates.ipynb #3695d855
 def stack(
@@ -50,7 +50,20 @@ def on(
     "Let a model see some columns only."
     return make_pipeline(ColumnTransformer([("keep", "passthrough", list(columns))]), model)
 
-# %% ../nbs/52_candidates.ipynb #9191b968
+# %% ../nbs/52_candidates.ipynb #74be0e21
+class MiddleTrees(ExtraTreesRegressor):
+    "Extra trees that predict the interquartile mean of their trees, for absolute errors."
+
+    def predict(
+        self,
+        X: ArrayLike, # Table, shape (n_samples, n_columns)
+    ) -> NDArray[np.float64]: # Shape (n_samples,), or (n_samples, n_targets)
+        "Average the middle half of the trees."
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        return trim_mean([tree.predict(X) for tree in self.estimators_], 0.25, axis=0)
+
+# %% ../nbs/52_candidates.ipynb #69e53908
 def _power(y: NDArray[np.float64]) -> NDArray[np.float64]: return 10.0 ** y
 
 
@@ -66,6 +79,7 @@ def heads(
         "ridge": make_pipeline(StandardScaler(), clip, RidgeCV(np.logspace(-2, 4, 13))),
         "kernel": make_pipeline(StandardScaler(), clip, KernelPCA(kernel="rbf", eigen_solver="dense"), RidgeCV(np.logspace(-4, 2, 13))),
         "trees": ExtraTreesRegressor(50, max_features=1 / 3, random_state=0),
+        "middle": MiddleTrees(50, max_features=1 / 3, random_state=0),
         "forest": RandomForestRegressor(50, max_features=1 / 3, random_state=0),
         "process": make_pipeline(StandardScaler(), clip, process),
     }
@@ -84,19 +98,6 @@ def pair(
     made = heads(log=log) | dict(more or {})
     return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
             for names, hs in choices.items() for h in hs.split()}
-
-# %% ../nbs/52_candidates.ipynb #74be0e21
-class MiddleTrees(ExtraTreesRegressor):
-    "Extra trees that predict the interquartile mean of their trees, for absolute errors."
-
-    def predict(
-        self,
-        X: ArrayLike, # Table, shape (n_samples, n_columns)
-    ) -> NDArray[np.float64]: # Shape (n_samples,), or (n_samples, n_targets)
-        "Average the middle half of the trees."
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
-        return trim_mean([tree.predict(X) for tree in self.estimators_], 0.25, axis=0)
 
 # %% ../nbs/52_candidates.ipynb #ef1d3684
 def on_blocks(

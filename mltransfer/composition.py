@@ -5,6 +5,7 @@
 # %% ../nbs/20_composition.ipynb #95efdffe
 from __future__ import annotations
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -20,7 +21,7 @@ from .keys import SYMBOLS, check_amounts, parse_formula, polymer_key, read_smile
 
 # %% auto #0
 __all__ = ['read_composition', 'composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors',
-           'PhysicalAttributes']
+           'MoleculeComposition', 'PhysicalAttributes']
 
 # %% ../nbs/20_composition.ipynb #da753c20
 def read_composition(
@@ -255,6 +256,17 @@ class CompositionDescriptors(Featurizer):
         dois = ["10.1021/acscentsci.9b00804"]
         if isinstance(self.table, str) and self.table == "magpie": dois.append("10.1038/npjcompumats.2016.28")
         return dois
+
+# %% ../nbs/20_composition.ipynb #850c7204
+class MoleculeComposition(CompositionDescriptors):
+    "Describe the atoms of a molecule, or of the shortest repeat unit, by statistics of the properties of their elements."
+
+    _what = "SMILES"
+
+    @property
+    def _read(self) -> Callable[[Any], dict[str, float]]:
+        read = super()._read
+        return lambda smiles: read(composition_of_smiles(re.sub(r"\[\d+", "[", smiles) if isinstance(smiles, str) else smiles))
 
 # %% ../nbs/20_composition.ipynb #02974c10
 @cache

@@ -163,7 +163,7 @@ def train_graphs(
     if not len(rows) or not len(valid): raise ValueError(f"got {len(rows)} training and {len(valid)} validation rows; both need at least one")
     labels, held_out = torch.as_tensor(Y, dtype=torch.float32), collate([graphs[i] for i in valid])
     n_steps, rng, history, best = max(1, len(rows) // batch_size), np.random.default_rng(random_state), [], {}
-    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=weight_decay, foreach=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * n_steps)
     for _ in range(epochs):
         net.train()

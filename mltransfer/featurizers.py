@@ -17,7 +17,7 @@ __all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer']
 # %% ../nbs/26_featurizers.ipynb #2addf617
 FEATURIZERS = {name: module for module, names in {
     "molecule": ("Morgan", "FeatureMorgan", "AtomPair", "TopologicalTorsion", "Path", "Constitution"),
-    "composition": ("ElementFractions", "CompositionDescriptors", "PhysicalAttributes"),
+    "composition": ("ElementFractions", "CompositionDescriptors", "MoleculeComposition", "PhysicalAttributes"),
     "crystal": ("RadialDistribution", "OrbitalFieldMatrix", "CrystalGraphs"),
 }.items() for name in names}
 

@@ -74,7 +74,7 @@ class _Members:
         "Train layers from `first` on; every member keeps what was best for its own labels in `stop`, where it began included."
         free = [d.requires_grad_() for k, d in self.moved.items() if _position(k) >= first]
         n_steps = max(1, int((~learn[0].isnan()).sum()) // schedule.batch_size)
-        optimizer = torch.optim.AdamW(free, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True)
+        optimizer = torch.optim.AdamW(free, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
         error, since = torch.full((self.n,), torch.inf), torch.zeros(self.n, dtype=torch.long)
         best = {k: d.detach().clone() for k, d in self.moved.items()}

@@ -176,11 +176,11 @@ def candidates(
     "List what `Shotgun` tries."
     made = {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(), "ridges": MeanOfRidges(blocks=()), **heads()}
     small, whole = (min(parts, key=parts.__getitem__),), tuple(parts)
-    plans = {"direct": {**{(p,): "linear gaussian" for p in parts}, whole: "linear gaussian trees"}, "null": {}, "transfer": {}}
-    plans["direct"][small] = "linear gaussian trees" + (" process" if parts[small[0]] <= 300 else "")
+    plans = {"direct": {**{(p,): "linear gaussian" for p in parts}, whole: "linear gaussian trees middle"}, "null": {}, "transfer": {}}
+    plans["direct"][small] = "linear gaussian trees middle" + (" process" if parts[small[0]] <= 300 else "")
     beside = {(): "linear gaussian trees", small: "linear gaussian", whole: "linear gaussian"}
     if "hidden" in learnt: plans["transfer"] |= {("hidden", *b): h for b, h in beside.items()} | {("hidden", "predicted", *whole): "gaussian"}
-    plans["transfer"] |= {("predicted", *small): "linear gaussian trees", ("predicted", *whole): "gaussian"}
+    plans["transfer"] |= {("predicted", *small): "linear gaussian trees middle", ("predicted", *whole): "gaussian middle"}
     if "best" in learnt:
         plans["transfer"] |= {("best",): "ridges", ("best", *whole): "linear gaussian"}
         plans["transfer"] |= {("best", "hidden", *whole): "gaussian"} if "hidden" in learnt else {("best", *small): "linear gaussian", ("best", "predicted", *whole): "gaussian"}

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mltransfer.cases.cross_property import Published, average, distinct, judge, ours, piece, plain, published, run, starter_sources, thinned
+from mltransfer.cases.cross_property import average, judge, ours, plain, run, starter_sources
 from mltransfer.composition import ElementFractions
 from mltransfer.data import load
+from mltransfer.published import Published, distinct, piece, published_errors, thinned
 
 needs_data = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")
 
@@ -28,7 +29,7 @@ def toy(sources):
 
 
 def test_published_errors():
-    table = published()
+    table = published_errors()
     assert len(table) == 41 and len(distinct()) == 40 and set(distinct()) < set(table.index)
     assert (table[["scratch_mae", "transfer_mae"]] > 0).all(axis=None) and (table["best"] <= table["transfer_mae"]).all()
     assert (table["transfer_mae"] < table["scratch_mae"]).sum() == 29, "27 of 39 computed sets and both measured ones"

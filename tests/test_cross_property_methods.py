@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mltransfer.cases.cross_property import Published
 from mltransfer.cases.cross_property_methods import ELEMNET, PROPERTIES, blank, choose, line, run, scratch_methods, transfer_methods, try_methods
 from mltransfer.composition import ElementFractions, PhysicalAttributes
 from mltransfer.data import load
+from mltransfer.published import Published
 from mltransfer.training import Schedule
 
 needs_data = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")

@@ -4,7 +4,7 @@
 
 # %% ../../nbs/case_studies/cross_property.ipynb #1726e80a
 from __future__ import annotations
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
-from sklearn.base import TransformerMixin
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_union
@@ -26,60 +25,19 @@ from sklearn.tree import DecisionTreeRegressor
 from ..blend import Blend
 from ..composition import ElementFractions, PhysicalAttributes
 from ..data import load, published_test_keys
-from ..files import read_table
 from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, gain_map, parity
 from ..pretrain import pretrain
+from ..published import TWIN, Published, distinct, piece, published_errors, read_published, thinned
 from ..report import Report
 from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
 from ..transfer import SourcePrediction
 
 # %% auto #0
-__all__ = ['TWIN', 'SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'published', 'distinct', 'Published', 'read_published',
-           'read_sources', 'starter_sources', 'ours', 'plain', 'piece', 'average', 'judge', 'verdict_text',
-           'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'thinned', 'size_figure', 'Size', 'run']
-
-# %% ../../nbs/case_studies/cross_property.ipynb #df06342b
-def published() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
-    "Return the published errors, with the better of the two as `best`."
-    table = read_table("cross_property_published").set_index("dataset")
-    return table.assign(best=table[["scratch_mae", "transfer_mae"]].min(axis=1))
-
-
-TWIN = "nem300k"
-
-def distinct() -> list[str]: # Names, smallest first
-    "List the forty different data sets."
-    return [n for n in published().index if n != TWIN]
-
-# %% ../../nbs/case_studies/cross_property.ipynb #86a49927
-@dataclass(frozen=True)
-class Published:
-    "One published data set, described."
-    name: str  # As in `distinct()`
-    unit: str  # Of `y` and of all errors
-    X: NDArray[np.float32]  # Descriptors, shape (n_rows, n_columns)
-    fractions: NDArray[np.float32]  # Element fractions, shape (n_rows, 86)
-    y: NDArray[np.float64]  # Values, shape (n_rows,)
-    groups: NDArray[np.object_]  # Reduced formulas
-    test: NDArray[np.bool_]  # True for the rows of the test file
-
-    @property
-    def new(self) -> NDArray[np.bool_]:
-        "Which of the test rows have a formula that no training row has."
-        return ~np.isin(self.groups[self.test], self.groups[~self.test])
-
-
-def read_published(
-    name: str, # One of `distinct()`
-    featurizer: TransformerMixin, # That of the sources
-) -> Published:
-    "Load and describe a published data set."
-    d = load(f"crossproperty_{name}")
-    return Published(name, d.task.unit, featurizer.fit_transform(d.X), ElementFractions().fit_transform(d.X), d.y.to_numpy(),
-                     d.groups.to_numpy().astype(object), (d.frame["part"] == "test").to_numpy())
+__all__ = ['SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average', 'judge',
+           'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'size_figure', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #23ea57fc
 SOURCES = ("oqmd_band_gap", "oqmd_energy_per_atom", "oqmd_formation_enthalpy", "oqmd_volume_per_atom", "mp_formation_energy", "mp_band_gap",
@@ -130,20 +88,6 @@ def plain(
     forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[~data.test], y)
     return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test])}
 
-
-def piece(
-    file: str | Path, # Where the piece is kept
-    compute: Callable[[], dict[str, NDArray]], # What it holds
-) -> dict[str, NDArray]: # Arrays by name
-    "Read a piece, or compute and keep it."
-    if not (file := Path(file)).exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        found = compute()
-        part = file.with_suffix(f".{np.random.SeedSequence().entropy}.part.npz")
-        np.savez(part, **found)
-        part.replace(file)
-    with np.load(file) as kept: return dict(kept)
-
 # %% ../../nbs/case_studies/cross_property.ipynb #a384b8de
 def _interval(statistic: Any, *errors: NDArray[np.float64], random_state: int = 0) -> tuple[float, float]:
     "95 % percentile interval over resampled rows."
@@ -164,7 +108,7 @@ def judge(
     pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
 ) -> dict[str, Any]: # One row of the table
     "Measure errors on the test rows."
-    y, known = data.y[data.test], published().loc[data.name]
+    y, known = data.y[data.test], published_errors().loc[data.name]
     off = {m: np.abs(said - y) for m, said in (dict(base) | average(pieces)).items()}
     row = {"dataset": data.name, "unit": data.unit, "n_train": int((~data.test).sum()), "n_test": len(y), "repeated": 1 - data.new.mean(),
            "scratch published": known["scratch_mae"], "transfer published": known["transfer_mae"], **{m: e.mean() for m, e in off.items()}}
@@ -256,19 +200,6 @@ def parity_figure(
     return figure
 
 # %% ../../nbs/case_studies/cross_property.ipynb #e93ee597
-def thinned(
-    data: Published, # One data set
-    share: float, # Share of the training formulas to keep, above 0, at most 1
-    random_state: int, # Seed of the choice
-) -> Published: # With all test rows
-    "Keep a part of the training formulas."
-    if not 0 < share <= 1: raise ValueError(f"share is above 0 and at most 1, got {share}")
-    formulas = np.unique(data.groups[~data.test].astype(str))
-    kept = np.random.default_rng(random_state).permutation(formulas)[: max(1, round(share * len(formulas)))]
-    rows = data.test | np.isin(data.groups.astype(str), kept)
-    return Published(data.name, data.unit, *(a[rows] for a in (data.X, data.fractions, data.y, data.groups, data.test)))
-
-
 def size_figure(
     table: pd.DataFrame, # Columns dataset, n_train, direct, transfer, and the published `best`
 ) -> Figure:

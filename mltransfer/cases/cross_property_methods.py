@@ -20,7 +20,6 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_union
 
 from ..blend import TrainOn, scaled
-from .cross_property import Published, distinct, piece, published, read_published
 from ..composition import ElementFractions, PhysicalAttributes
 from ..core import Task
 from ..data import load, published_test_keys
@@ -28,6 +27,7 @@ from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
 from ..pretrain import pretrain
+from ..published import Published, distinct, piece, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
@@ -137,7 +137,7 @@ def line(
     table: pd.DataFrame, # What `choose` returned
 ) -> dict[str, str | float]: # One row of the summary
     "Put published and repeated errors side by side."
-    known = published().loc[data.name]
+    known = published_errors().loc[data.name]
     row = {"dataset": data.name, "unit": data.unit, "n_train": int((~data.test).sum()), "median": mae(data.y[data.test], np.full(data.test.sum(), np.median(data.y[~data.test])))}
     for kind in ("scratch", "transfer"):
         part = table[table["kind"] == kind]
@@ -150,7 +150,7 @@ def grid_figure(
 ) -> Figure:
     "Draw all methods and what was chosen among them."
     figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.32 * len(tables)), layout="constrained")
-    known = published()
+    known = published_errors()
     for i, (name, table) in enumerate(tables.items()):
         for kind, colour, shift in (("scratch", COLOURS["direct"], 0.15), ("transfer", COLOURS["transfer"], -0.15)):
             part = table[table["kind"] == kind]
