@@ -60,7 +60,7 @@ class MiddleTrees(ExtraTreesRegressor):
     ) -> NDArray[np.float64]: # Shape (n_samples,), or (n_samples, n_targets)
         "Average the middle half of the trees."
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
         return trim_mean([tree.predict(X) for tree in self.estimators_], 0.25, axis=0)
 
 # %% ../nbs/52_candidates.ipynb #69e53908

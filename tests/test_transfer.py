@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mltransfer.audit import seen_by
-from mltransfer.candidates import BestOf, heads, on, pair, paper_forest, stack
+from mltransfer.candidates import BestOf, MiddleTrees, heads, on, pair, paper_forest, stack
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
@@ -32,6 +32,21 @@ def target(): return load("polymer_heat_capacity")
 @pytest.fixture(scope="module")
 def sources(target):
     return pretrain([load("polymer_glass_transition"), load("solid_heat_capacity")], Constitution(), n_models=2, exclude=target.groups, schedule=few, progress=False)
+
+
+@parametrize_with_checks([MiddleTrees(8, random_state=0)])
+def test_middle_trees_conform(estimator, check): check(estimator)
+
+
+def test_middle_trees_are_between_the_trees_and_deaf_to_outliers():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 5)), rng.lognormal(0, 2, 200)
+    model = MiddleTrees(40, random_state=0).fit(X, y)
+    each = np.stack([t.predict(X.astype(np.float32) + 0.1) for t in model.estimators_])
+    said = model.predict(X + 0.1)
+    np.testing.assert_allclose(said, np.sort(each, axis=0)[10:30].mean(0))
+    assert (said <= np.quantile(each, 0.75, axis=0) + 1e-9).all() and said.mean() < each.mean()
+    assert MiddleTrees(8, random_state=0).fit(X, np.c_[y, y]).predict(X).shape == (200, 2)
 
 
 @parametrize_with_checks([BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")}, n_splits=2)],
