@@ -149,7 +149,7 @@ def grid_figure(
     tables: Mapping[str, pd.DataFrame], # What `choose` returned, by data set
 ) -> Figure:
     "Draw all methods and what was chosen among them."
-    figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.32 * len(tables)), layout="constrained")
+    figure, ax = plt.subplots(figsize=(6.5, 1.3 + 0.32 * len(tables)), layout="constrained")
     known = published_errors()
     for i, (name, table) in enumerate(tables.items()):
         for kind, colour, shift in (("scratch", COLOURS["direct"], 0.15), ("transfer", COLOURS["transfer"], -0.15)):
@@ -161,7 +161,7 @@ def grid_figure(
     ax.set_yticks(range(len(tables)), [n.replace("_", " ") for n in tables], fontsize=8)
     ax.set(xscale="log", xlabel="test MAE / published MAE of the same kind")
     ax.set_xticks(ticks := [0.7, 1, 1.5, 2, 3], [f"{t:g}" for t in ticks]); ax.minorticks_off()
-    ax.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside upper center", ncols=2)
     return figure
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #bd8e35bb
