@@ -64,6 +64,8 @@ class MLP(Network):
     ):
         super().__init__(widths, activation, dropout)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        if len(self.layers) > 10:
+            for layer in self.layers: nn.init.xavier_uniform_(layer.weight); nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         "Map descriptors (n_samples, n_in) to properties (n_samples, n_out)."

@@ -4,7 +4,7 @@
 
 # %% ../nbs/32_published.ipynb #664e32da
 from __future__ import annotations
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .data import load
 from .files import read_table
 
 # %% auto #0
-__all__ = ['TWIN', 'published_errors', 'distinct', 'Published', 'read_published', 'thinned', 'piece']
+__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'read_published', 'thinned', 'piece']
 
 # %% ../nbs/32_published.ipynb #3b8386c6
 def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -32,6 +32,18 @@ TWIN = "nem300k"
 def distinct() -> list[str]: # Names, smallest first
     "List the forty different data sets."
     return [n for n in published_errors().index if n != TWIN]
+
+# %% ../nbs/32_published.ipynb #b0ed217d
+def chosen(
+    names: Iterable[str] | None, # Some of `distinct()`, or `None`
+    n: int, # How many of the smallest to take if there are no names, > 0
+) -> list[str]:
+    "Check the names of data sets, or take the smallest."
+    known = distinct()
+    names = known[:n] if names is None else list(names)
+    if wrong := [m for m in names if m not in known]:
+        raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
+    return names
 
 # %% ../nbs/32_published.ipynb #82508fe6
 @dataclass(frozen=True)

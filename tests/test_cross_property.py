@@ -54,10 +54,10 @@ def test_judge_counts_new_formulas_apart(sources, toy):
 
 def test_seeds_are_averaged_before_they_are_judged(toy):
     y = toy.y[toy.test]
-    above, below = ({m: y + s for m in ("direct", "transfer")} | {"share": np.array(0.5)} for s in (1.0, -0.5))
+    above, below = ({m: y + s for m in ("direct", "transfer")} | {"share": np.array(0.5), "inner": np.array([0.8, 0.7])} for s in (1.0, -0.5))
     np.testing.assert_allclose(average([above, below])["transfer"], y + 0.25)
     row = judge(toy, plain(toy, 0), [above, below])
-    assert (row["transfer"], row["one seed"], row["spread"], row["seeds"]) == pytest.approx((0.25, 0.75, 0.5 / np.sqrt(2), 2))
+    assert (row["transfer"], row["one seed"], row["spread"], row["seeds"], row["promised"]) == pytest.approx((0.25, 0.75, 0.5 / np.sqrt(2), 2, 0.7))
 
 
 def test_a_finished_piece_is_read_and_not_computed(tmp_path):

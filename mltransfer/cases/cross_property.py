@@ -29,7 +29,7 @@ from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, gain_map, parity
 from ..pretrain import pretrain
-from ..published import TWIN, Published, distinct, piece, published_errors, read_published, thinned
+from ..published import Published, chosen, piece, published_errors, read_published, thinned
 from ..report import Report
 from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
@@ -114,7 +114,7 @@ def judge(
            "scratch published": known["scratch_mae"], "transfer published": known["transfer_mae"], **{m: e.mean() for m, e in off.items()}}
     for m in ("direct", "transfer"): row[f"{m}, new formulas"] = off[m][data.new].mean()
     single = [mae(y, p["transfer"]) for p in pieces]
-    row |= {"one seed": float(np.mean(single)), "spread": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan}
+    row |= {"promised": float(np.mean([p["inner"][1] for p in pieces])), "one seed": float(np.mean(single)), "spread": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan}
     row |= {"ratio": off["transfer"].mean() / known["best"], "direct ratio": off["direct"].mean() / known["best"]}
     row["low"], row["high"] = (b / known["best"] for b in _interval(lambda e, axis: e.mean(axis=axis), off["transfer"]))
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
@@ -243,9 +243,8 @@ def run(
 ) -> Report: # Table, verdict, figures
     "Compare with the published errors, with sources and without."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    plan, known = SIZES[size], distinct()
-    names = known[: plan.n_datasets] if datasets is None else list(datasets)
-    if wrong := [n for n in names if n not in known]: raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
+    plan = SIZES[size]
+    names = chosen(datasets, plan.n_datasets)
     sources = starter_sources() if plan.quick else read_sources(Path(folder) / "sources")
     rows, read, said = [], [], []
     for name in names:

@@ -27,7 +27,7 @@ from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
 from ..pretrain import pretrain
-from ..published import Published, distinct, piece, published_errors, read_published
+from ..published import Published, chosen, piece, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
@@ -197,7 +197,7 @@ def run(
     "Run the paper's grid and choose as the paper did."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, tables, rows = SIZES[size], {}, []
-    for name in distinct()[: plan.n_datasets] if datasets is None else datasets:
+    for name in chosen(datasets, plan.n_datasets):
         data = read_published(name, make_union(ElementFractions(), PhysicalAttributes()))
         keep = lambda end, methods: piece(Path(folder, f"methods-{size}", f"{name}-{end}-{random_state}.npz"), lambda: try_methods(data, methods(), random_state))
         found = [keep("scratch", partial(scratch_methods, data, random_state, plan.schedule))]
