@@ -33,8 +33,9 @@ from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
 
 # %% auto #0
-__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'SIZES', 'CAPTIONS', 'blank', 'read_elemnet', 'scratch_methods',
-           'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure', 'verdict_text', 'Size', 'run']
+__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'SIZES', 'CAPTIONS', 'blank', 'read_elemnet',
+           'scratch_methods', 'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure', 'verdict_text',
+           'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #b4300686
 ELEMNET = tuple(random_spec("elemnet", 86)["widths"][1:-1])
@@ -70,9 +71,11 @@ def read_elemnet(
 Kind = Literal["scratch", "transfer"]
 Method = tuple[Kind, NDArray[np.float32], RegressorMixin]
 SIXTY = Schedule(epochs=60, batch_size=32, learning_rate=5e-4, weight_decay=0.0, loss="mae")
+STEPS = 2000 # Of a network, at most
 
-def _net(start: SourceModel, keep: int | None, schedule: Schedule, random_state: int) -> RegressorMixin:
-    return scaled(TrainOn(start, keep=keep, schedule=schedule, stop=0.1, random_state=random_state))
+def _net(start: SourceModel, keep: int | None, data: Published, schedule: Schedule, random_state: int) -> RegressorMixin:
+    epochs = max(1, STEPS * schedule.batch_size // int((~data.test).sum()))
+    return scaled(TrainOn(start, keep=keep, schedule=replace(schedule, epochs=min(epochs, schedule.epochs)), stop=0.1, random_state=random_state))
 
 
 def scratch_methods(
@@ -84,7 +87,7 @@ def scratch_methods(
     made = {}
     for name, table in (("EF", data.fractions), ("PA", data.X[:, -145:])):
         made[f"ML({name})"] = "scratch", table, RandomForestRegressor(100, random_state=random_state)
-        made[f"DL({name})"] = "scratch", table, _net(blank(table[~data.test], random_state=random_state), None, schedule, random_state)
+        made[f"DL({name})"] = "scratch", table, _net(blank(table[~data.test], random_state=random_state), None, data, schedule, random_state)
     return made
 
 
@@ -95,12 +98,12 @@ def transfer_methods(
     schedule: Schedule = SIXTY, # How networks are trained
 ) -> dict[str, Method]: # Kind, table and model by name
     "List the paper's models that start from one source."
-    tuned = lambda keep: ("transfer", data.fractions, _net(source, keep, schedule, random_state))
+    tuned = lambda keep: ("transfer", data.fractions, _net(source, keep, data, schedule, random_state))
     made = {"FineTune": tuned(0), "ModFineTune": tuned(None)}
     for name, k in (*((f"FeatExtr {k + 1}", k) for k in range(4)), ("Freezing", -1)):
         layer = source.hidden(data.fractions, k)
         made[f"ML({name})"] = "transfer", layer, RandomForestRegressor(100, random_state=random_state)
-        made[f"DL({name})"] = "transfer", layer, _net(blank(layer[~data.test], random_state=random_state), None, schedule, random_state)
+        made[f"DL({name})"] = "transfer", layer, _net(blank(layer[~data.test], random_state=random_state), None, data, schedule, random_state)
     return made
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #5d75c11c
