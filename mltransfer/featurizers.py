@@ -6,13 +6,13 @@
 from __future__ import annotations
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer']
+__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer', 'usual_descriptors']
 
 # %% ../nbs/26_featurizers.ipynb #2addf617
 FEATURIZERS = {name: module for module, names in {
@@ -43,3 +43,14 @@ def build_featurizer(
         module = importlib.import_module(f"mltransfer.{FEATURIZERS[part['name']]}")
         made.append(getattr(module, part["name"])(**part["params"]))
     return made[0] if len(made) == 1 else make_union(*made)
+
+# %% ../nbs/26_featurizers.ipynb #4979696b
+_ORGANIC = {"Constitution": {}, "Morgan": {"n_bits": 1024, "counts": True, "per_heavy_atom": True}}
+_USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": {"ElementFractions": {}, "CompositionDescriptors": {}}}
+
+def usual_descriptors(
+    kind: Literal["molecule", "polymer", "composition"], # What is described
+) -> FeatureUnion:
+    "Make the columns that the networks of the starter library read."
+    if kind not in _USUAL: raise ValueError(f"kind must be one of {list(_USUAL)}, got {kind!r}")
+    return build_featurizer([{"name": name, "params": params} for name, params in _USUAL[kind].items()])

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
+from sklearn.pipeline import FeatureUnion, make_union
 
-from .composition import ElementFractions
+from .composition import ElementFractions, PhysicalAttributes
 from .data import load
 from .files import read_table
 
 # %% auto #0
-__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'read_published', 'thinned', 'piece']
+__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'paper_inputs', 'read_published', 'thinned', 'piece']
 
 # %% ../nbs/32_published.ipynb #3b8386c6
 def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -61,6 +62,11 @@ class Published:
     def new(self) -> NDArray[np.bool_]:
         "Which of the test rows have a formula that no training row has."
         return ~np.isin(self.groups[self.test], self.groups[~self.test])
+
+# %% ../nbs/32_published.ipynb #1c17bf1b
+def paper_inputs() -> FeatureUnion:
+    "Make both inputs of the paper, side by side: 86 element fractions and 145 attributes."
+    return make_union(ElementFractions(), PhysicalAttributes())
 
 # %% ../nbs/32_published.ipynb #7b7bddb7
 def read_published(

@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .candidates import heads, stack
+from .candidates import heads
 from .core import check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
 from .library import Library

@@ -11,6 +11,7 @@ from mltransfer.audit import seen_by
 from mltransfer.candidates import stack
 from mltransfer.cases import polymer_heat_capacity as case
 from mltransfer.data import Dataset, load
+from mltransfer.featurizers import usual_descriptors
 from mltransfer.library import Library
 from mltransfer.molecule import Constitution
 from mltransfer.splits import RepeatedDraws
@@ -26,7 +27,7 @@ def starter(target): return case.starter_encoders(target)
 
 
 @pytest.fixture(scope="module")
-def table(target): return case.descriptors().fit_transform(target.X)
+def table(target): return usual_descriptors("polymer").fit_transform(target.X)
 
 
 def test_no_suitable_model_has_seen_a_target_polymer(target, starter):

@@ -7,22 +7,20 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from sklearn.pipeline import make_union
 
-from mltransfer.composition import CompositionDescriptors, ElementFractions
+from mltransfer.composition import ElementFractions
 from mltransfer.core import Task
 from mltransfer.data import Dataset, datasets, from_frame, load, published_test_keys
+from mltransfer.featurizers import usual_descriptors
 from mltransfer.keys import composition_key, in_reserve
 from mltransfer.library import Library
-from mltransfer.molecule import Constitution, Morgan
 from mltransfer.pretrain import pretrain
 from mltransfer.source import SourceModel
 from mltransfer.training import Schedule
 
 SHELF = Path("mltransfer/starter")
 CHECKPOINTS = Path("_proc/starter")
-ORGANIC = make_union(Constitution(), Morgan(1024, counts=True, per_heavy_atom=True))
-INORGANIC = make_union(ElementFractions(), CompositionDescriptors())
+ORGANIC, INORGANIC = usual_descriptors("polymer"), usual_descriptors("composition")
 MEASURED = {"polymer": ("polymer_heat_capacity", "polymer_thermal_conductivity", "polymer_refractive_index"), "composition": ("lattice_thermal_conductivity",)}
 
 LIQUIDS = ("gas_heat_capacity", "liquid_heat_capacity", "solid_heat_capacity", "melting_point", "boiling_point", "molecule_refractive_index",

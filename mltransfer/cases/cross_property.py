@@ -19,17 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import make_union
 from sklearn.tree import DecisionTreeRegressor
 
 from ..blend import Blend
-from ..composition import ElementFractions, PhysicalAttributes
+from ..composition import ElementFractions
 from ..data import load, published_test_keys
 from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, gain_map, parity
 from ..pretrain import pretrain
-from ..published import Published, chosen, piece, published_errors, read_published, thinned
+from ..published import Published, chosen, paper_inputs, piece, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
@@ -54,7 +53,7 @@ def read_sources(
     if not all(f.exists() for f in files):
         Path(folder).mkdir(parents=True, exist_ok=True)
         data = [d.where(ElementFractions().readable(d.groups)) for d in map(load, SOURCES)]
-        made = pretrain(data, make_union(ElementFractions(), PhysicalAttributes()), recipe="encoder", n_models=n_models, hidden=(512,) * 4,
+        made = pretrain(data, paper_inputs(), recipe="encoder", n_models=n_models, hidden=(512,) * 4,
                         exclude=published_test_keys(), schedule=Schedule(epochs=20, batch_size=256, loss="mae"), n_jobs=n_jobs, checkpoint=Path(folder) / "networks", progress=False)
         for source, file in zip(made, files): save_source(source, file)
     return [load_source(f) for f in files]

@@ -17,17 +17,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.pipeline import make_union
 
 from ..blend import TrainOn, scaled
-from ..composition import ElementFractions, PhysicalAttributes
+from ..composition import ElementFractions
 from ..core import Task
 from ..data import load, published_test_keys
 from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
 from ..pretrain import pretrain
-from ..published import Published, chosen, piece, published_errors, read_published
+from ..published import Published, chosen, paper_inputs, piece, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
@@ -201,7 +200,7 @@ def run(
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, tables, rows = SIZES[size], {}, []
     for name in chosen(datasets, plan.n_datasets):
-        data = read_published(name, make_union(ElementFractions(), PhysicalAttributes()))
+        data = read_published(name, paper_inputs())
         keep = lambda end, methods: piece(Path(folder, f"methods-{size}", f"{name}-{end}-{random_state}.npz"), lambda: try_methods(data, methods(), random_state))
         found = [keep("scratch", partial(scratch_methods, data, random_state, plan.schedule))]
         for p in properties or plan.properties:

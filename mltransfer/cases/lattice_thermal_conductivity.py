@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, clone
 from sklearn.linear_model import HuberRegressor, RidgeCV
 from sklearn.model_selection import KFold
-from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -24,6 +24,7 @@ from ..candidates import BestOf, pair, stack
 from ..composition import CompositionDescriptors, ElementFractions, read_composition
 from ..core import check_target, seeds
 from ..data import Dataset, load
+from ..featurizers import usual_descriptors
 from ..keys import composition_key
 from ..library import Library
 from ..metrics import mae
@@ -39,10 +40,10 @@ from ..validate import Evaluation, evaluate, untrained, verdict
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', 'BEST_UP', 'NULL', 'PUBLISHED', 'AVERAGE', 'CELL',
            'CHOSEN', 'CHOSEN_UP', 'DIRECT', 'TRANSFER', 'N_TRAIN', 'N_HIDDEN', 'N_PROPOSED', 'DIRECT_MODELS', 'JUDGED',
-           'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'descriptors', 'read_source', 'read_sources',
-           'source_conductivity', 'lines_and_heads', 'ChosenUpwards', 'methods', 'columns', 'interpolation',
-           'extrapolation', 'found', 'found_in', 'make_table', 'compare_errors', 'make_verdict', 'draw_extrapolation',
-           'draw_all', 'candidates', 'screen', 'draw_screening', 'Size', 'run']
+           'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'read_source', 'read_sources', 'source_conductivity',
+           'lines_and_heads', 'ChosenUpwards', 'methods', 'columns', 'interpolation', 'extrapolation', 'found',
+           'found_in', 'make_table', 'compare_errors', 'make_verdict', 'draw_extrapolation', 'draw_all', 'candidates',
+           'screen', 'draw_screening', 'Size', 'run']
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #a5dbf1a9
 MEASURED, COMPUTED = "lattice_thermal_conductivity", "phonondb_thermal_conductivity"
@@ -75,9 +76,6 @@ def rules(
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #7d13509f
 SOURCE, WITH = "aflow_thermal_conductivity", ("oqmd_volume_per_atom", "oqmd_formation_enthalpy")
 
-def descriptors() -> FeatureUnion:
-    "Make the columns that all composition sources of the starter library read."
-    return make_union(ElementFractions(), CompositionDescriptors())
 
 
 def read_source(
@@ -103,7 +101,7 @@ def read_sources(
     if n_models:
         data = [read_source(name, 8000, random_state) for name in (SOURCE, *WITH)]
         for few, epochs in ((data[:1], 30), (data, 20)):
-            made += pretrain(few, descriptors(), n_models=n_models, hidden=(128, 64), exclude=keys,
+            made += pretrain(few, usual_descriptors("composition"), n_models=n_models, hidden=(128, 64), exclude=keys,
                              schedule=Schedule(epochs=epochs), random_state=random_state, **how)
     if (leak := seen_by(made, keys)).any(): raise ValueError(f"{leak.sum()} target crystals are in a source")
     return made
@@ -189,7 +187,7 @@ def columns(
     random_state: int, # Seed of the untrained networks and of the subset of hidden units
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
     "Compute everything that any method may read."
-    table, known = descriptors().fit_transform(formulas), rules(formulas)
+    table, known = usual_descriptors("composition").fit_transform(formulas), rules(formulas)
     blocks = {"cell": known[:, :1], "rules": known, "descriptors": table}
     for name, nets in (("", sources), ("null ", untrained(sources, random_state=random_state))):
         hidden = FrozenFeatures(nets, layers="all", n_units=300, random_state=random_state)
@@ -340,7 +338,7 @@ def screen(
     "Rank compositions by a model fitted to the crystals below the fifteen best."
     listed = listed.reindex(listed.index.union(pool["key"]))
     def read(keys: Iterable[str]) -> NDArray[np.float64]:
-        return np.hstack([source_conductivity(sources, descriptors().fit_transform(list(keys))), rules(keys)[:, :1]])
+        return np.hstack([source_conductivity(sources, usual_descriptors("composition").fit_transform(list(keys))), rules(keys)[:, :1]])
     low = pool.sort_values("value", ascending=False)[N_HIDDEN:]
     line = lines_and_heads({"all": [0, 1]}, {"all": "robust"})["all, robust"].fit(read(low["key"]), np.log(low["value"]))
     known = load(SOURCE).groups

@@ -16,7 +16,6 @@ from scipy.stats import norm
 from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import KFold
-from sklearn.pipeline import FeatureUnion, make_union
 
 from ..audit import seen_by
 from ..candidates import BestOf, heads, on, on_blocks, pair, stack
@@ -24,21 +23,22 @@ from ..core import seeds
 from ..data import Dataset, load
 from ..keys import in_reserve
 from ..library import Library
-from ..molecule import Constitution, Morgan
+from ..featurizers import usual_descriptors
+from ..molecule import Constitution
 from ..plots import COLOURS, descriptor_heatmap, parity, source_against_target
 from ..pretrain import pretrain
 from ..report import Report, ratio_table
 from ..shotgun import Shotgun
 from ..source import SourceModel
-from ..splits import BalancedGroupKFold, RepeatedDraws, cluster_groups
+from ..splits import BalancedGroupKFold, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
 from ..validate import Evaluation, Splits, evaluate, learning_curve, untrained
 
 # %% auto #0
 __all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL', 'HEAT_ONLY',
-           'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'descriptors', 'encoders', 'rubbery',
-           'suitable', 'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
+           'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'encoders', 'rubbery', 'suitable',
+           'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
            'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'draw_parity', 'draw_ratios', 'draw_all',
            'captions', 'columns', 'gather', 'run', 'computed_target']
 
@@ -46,10 +46,6 @@ __all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 
 TARGET = "polymer_heat_capacity"
 HEAT = ("gas_heat_capacity", "liquid_heat_capacity", "solid_heat_capacity")
 GLASS = "polymer_glass_transition"
-
-def descriptors() -> FeatureUnion:
-    "Make the columns that molecules and polymers share: those of the starter library."
-    return make_union(Constitution(), Morgan(1024, counts=True, per_heavy_atom=True))
 
 
 def encoders(
@@ -60,7 +56,7 @@ def encoders(
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> list[SourceModel]: # One network on all data sets, `n_models` times
     "Train multi-task source networks that have seen no target polymer."
-    return pretrain([load(n) for n in names], descriptors(), n_models=n_models, hidden=(128, 32), exclude=target.groups,
+    return pretrain([load(n) for n in names], usual_descriptors("polymer"), n_models=n_models, hidden=(128, 32), exclude=target.groups,
                     schedule=Schedule(epochs=60), random_state=random_state, **how)
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #32b81542
@@ -150,7 +146,7 @@ def pyramids(
     "Train random pyramids on one property, each on 200 to 400 descriptors of its own."
     whole = load(size.source)
     data = whole.where(np.isin(np.arange(len(whole)), np.random.default_rng(random_state).permutation(len(whole))[:size.rows]))
-    return pretrain([data], descriptors(), n_models=size.pyramids, n_columns=(200, 400), exclude=target.groups,
+    return pretrain([data], usual_descriptors("polymer"), n_models=size.pyramids, n_columns=(200, 400), exclude=target.groups,
                     schedule=Schedule(epochs=size.epochs, batch_size=256), random_state=random_state, **how)
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #27be3c38
@@ -316,7 +312,7 @@ def columns(
     "Compute everything that any method may read; refuse sources that have seen a target polymer."
     known = [s for name, group in sources.items() if "null" not in name for s in group]
     if (leak := seen_by([*known, *singles], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
-    table, n_groups = descriptors().fit_transform(target.X), len(Constitution().get_feature_names_out())
+    table, n_groups = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
     blocks = {"atoms": table[:, :1], "groups": table[:, :n_groups], "fragments": table[:, n_groups:]}
     for name, group in sources.items(): blocks |= read_sources(table, group, name)
     return stack(blocks | {f"pyramid {i}": p.hidden(table) for i, p in enumerate(singles)})

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
-from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..audit import seen_by
@@ -29,7 +29,8 @@ from ..core import Task, read_rows
 from ..data import Dataset, datasets, from_frame, load
 from ..keys import in_reserve, open_ends, read_smiles
 from ..library import Library
-from ..molecule import Constitution, Morgan
+from ..featurizers import usual_descriptors
+from ..molecule import Constitution
 from ..plots import COLOURS, method_errors, parity, property_matrix, source_against_target
 from ..pretrain import pretrain
 from ..rank import Descriptors, rank, read_layers
@@ -44,11 +45,10 @@ from ..validate import Evaluation, evaluate, untrained, verdict
 
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',
-           'KNOWN', 'POOLED', 'PANELS', 'half', 'backbone', 'descriptors', 'hansen', 'others', 'Sources', 'knows',
-           'starter', 'Size', 'gather', 'families', 'given', 'columns', 'Corrected', 'Pooled', 'pooled', 'candidates',
-           'methods', 'draws', 'ratios', 'side_by_side', 'said', 'foretell', 'agreement', 'held_out', 'reach',
-           'reaching', 'reach_table', 'draw_reach', 'draw_panels', 'panels', 'six', 'draw_all', 'Study', 'protocol',
-           'captions', 'run']
+           'KNOWN', 'POOLED', 'PANELS', 'half', 'backbone', 'hansen', 'others', 'Sources', 'knows', 'starter', 'Size',
+           'gather', 'families', 'given', 'columns', 'Corrected', 'Pooled', 'pooled', 'candidates', 'methods', 'draws',
+           'ratios', 'side_by_side', 'said', 'foretell', 'agreement', 'held_out', 'reach', 'reaching', 'reach_table',
+           'draw_reach', 'draw_panels', 'panels', 'six', 'draw_all', 'Study', 'protocol', 'captions', 'run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
 MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
@@ -85,11 +85,6 @@ def backbone(
 ) -> NDArray[np.float64]: # The columns of `BACKBONE`, shape (n_samples, 5)
     "Describe the chain itself: the shortest path between the open ends of a repeat unit."
     return np.array(read_rows(smiles, _backbone, "a polymer"))
-
-
-def descriptors() -> FeatureUnion:
-    "Make the columns that molecules and polymers share: those of the starter library."
-    return make_union(Constitution(), Morgan(1024, counts=True, per_heavy_atom=True))
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c89634da
 def hansen() -> list[Dataset]: # Dispersion, polarity and hydrogen bonds, each in MPa^0.5
@@ -158,9 +153,9 @@ def gather(
     exclude = {k for t in targets for k in t.groups}
     how |= {"exclude": exclude, "random_state": random_state}
     found = starter()
-    found.single["hansen"] = pretrain(hansen(), descriptors(), n_models=2, recipe="yamada-1", n_columns=(100, 200), schedule=Schedule(epochs=60), **how)
+    found.single["hansen"] = pretrain(hansen(), usual_descriptors("polymer"), n_models=2, recipe="yamada-1", n_columns=(100, 200), schedule=Schedule(epochs=60), **how)
     if size.encoders:
-        found.other.extend(pretrain(others(), descriptors(), n_models=size.encoders, hidden=(256, 64), schedule=Schedule(epochs=60, batch_size=32), **how))
+        found.other.extend(pretrain(others(), usual_descriptors("polymer"), n_models=size.encoders, hidden=(256, 64), schedule=Schedule(epochs=60, batch_size=32), **how))
     if (leak := seen_by(found.all(), sorted(exclude))).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     return found
 
@@ -189,7 +184,7 @@ def columns(
     random_state: int, # Seed of the null
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
     "Compute everything that any method may read."
-    table, n = descriptors().fit_transform(target.X), len(Constitution().get_feature_names_out())
+    table, n = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
     blocks = {"groups": table[:, :n], "fragments": table[:, n:], "backbone": backbone(target.X), "given": given(table, sources.same)}
     for name, encoders in (("other", sources.other), ("same", sources.same), ("null", untrained(sources.other, random_state=random_state))):
         groups = families(encoders)
@@ -246,7 +241,7 @@ def pooled(
 ) -> RegressorMixin: # On the descriptors, with the other half of the computed conductivities
     "Pool the training rows with all polymers outside the reserve."
     more = half(COMPUTED, reserve=False)
-    table, n = descriptors().fit_transform(more.X), len(block["groups"])
+    table, n = usual_descriptors("polymer").fit_transform(more.X), len(block["groups"])
     X, own = stack({"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]})
     model = KernelRidgeCV(blocks=[own[name] for name in PLAIN], widths=(1, 2, 4))
     return on([c for name in PLAIN for c in block[name]], Pooled(model, X, more.y.to_numpy()))
@@ -478,7 +473,7 @@ def six(
     table = pd.DataFrame({f"{label}\n[{d.task.unit or '1'}]": d.y.groupby(d.groups.to_numpy()).median() for label, d in data.items()})
     if computed: return table[table.index.map(in_reserve)]
     table = table[table.notna().sum(axis=1) > 1].copy()
-    table["predicted cond.\n[W/(m K)]"] = given(descriptors().fit_transform(table.index), sources.same)[:, 0]
+    table["predicted cond.\n[W/(m K)]"] = given(usual_descriptors("polymer").fit_transform(table.index), sources.same)[:, 0]
     return table
 
 
