@@ -87,6 +87,7 @@ def test_twins_are_one_file():
 def test_demo_runs_and_repeats(tmp_path):
     report = run("demo", folder=tmp_path)
     assert list(report.table.index) == distinct()[:12] and set(report.figures) == {"ratios", "shares", "sources", "parity"}
+    assert list(report.details) == distinct()[:12] and report.details["exfoliation_energy"].loc["transfer", "MAE [meV/atom]"] == report.table.loc["exfoliation_energy", "transfer"]
     assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "10 computed sets and" in report.verdict
     assert (report.table["ratio"] < 1).sum() >= 6, "even without networks"
     pieces = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")}

@@ -36,7 +36,8 @@ from ..transfer import SourcePrediction
 
 # %% auto #0
 __all__ = ['SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average', 'judge',
-           'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'size_figure', 'Size', 'run']
+           'set_table', 'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'size_figure',
+           'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #23ea57fc
 SOURCES = ("oqmd_band_gap", "oqmd_energy_per_atom", "oqmd_formation_enthalpy", "oqmd_volume_per_atom", "mp_formation_energy", "mp_band_gap",
@@ -119,6 +120,15 @@ def judge(
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
     row["gain low"], row["gain high"] = _interval(lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), off["transfer"], off["direct"])
     return row | {"share of transfer": float(np.mean([p["share"] for p in pieces])), "seeds": len(pieces)}
+
+# %% ../../nbs/case_studies/cross_property.ipynb #0b19adea
+def set_table(
+    row: Mapping[str, Any], # What `judge` returned
+) -> pd.DataFrame: # One row per method
+    "Put all methods of one set side by side."
+    better, methods = min(row["scratch published"], row["transfer published"]), ("scratch published", "transfer published", "median", "forest", "direct", "transfer")
+    return pd.DataFrame({f"MAE [{row['unit']}]": [row[m] for m in methods], "on new formulas": [row.get(f"{m}, new formulas", np.nan) for m in methods],
+                         "of the better published": [row[m] / better for m in methods]}, index=list(methods))
 
 # %% ../../nbs/case_studies/cross_property.ipynb #e339c0ec
 COMPARED = "the better of the two published errors"
@@ -240,7 +250,7 @@ def run(
     seeds: int | None = None, # Number of seeds instead of that of the size, > 0
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # Table, verdict, figures
-    "Compare with the published errors, with sources and without."
+    "Compare with the published errors, with sources and without; the table of each set is in `details`."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan = SIZES[size]
     names = chosen(datasets, plan.n_datasets)
@@ -255,5 +265,5 @@ def run(
     figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure, "parity": parity_figure(read, said, table["ratio"])}
     for figure in figures.values(): plt.close(figure)
     return Report("How much of the error on 41 published data sets does transfer take away, beyond a good baseline?", table.set_index("dataset"), verdict_text(table),
-                  figures, captions=CAPTIONS,
+                  figures, captions=CAPTIONS, details={r["dataset"]: set_table(r) for r in rows},
                   notes=f"Gupta et al. 2021; {len(names)} data sets, {seeds or plan.seeds} seeds. No test formula is in any source.")
