@@ -126,7 +126,7 @@ def set_table(
     row: Mapping[str, Any], # What `judge` returned
 ) -> pd.DataFrame: # One row per method
     "Put all methods of one set side by side."
-    better, methods = min(row["scratch published"], row["transfer published"]), ("scratch published", "transfer published", "median", "forest", "direct", "transfer")
+    better, methods = published_errors().loc[row["dataset"], "best"], ("scratch published", "transfer published", "median", "forest", "direct", "transfer")
     return pd.DataFrame({f"MAE [{row['unit']}]": [row[m] for m in methods], "on new formulas": [row.get(f"{m}, new formulas", np.nan) for m in methods],
                          "of the better published": [row[m] / better for m in methods]}, index=list(methods))
 
