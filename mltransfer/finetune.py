@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 from .core import check_raw_or_table, check_target, seeds
 from .networks import Network, build_network
 from .source import EstimatorSource, SourceModel
-from .training import Schedule, masked_loss
+from .training import Schedule, masked_loss, no_denormals
 
 # %% auto #0
 __all__ = ['begin_from', 'FineTune']
@@ -70,6 +70,7 @@ class _Members:
         weights = {k: w + self.steps[k] * self.moved[k] for k, w in self.begin.items()}
         return vmap(lambda w: functional_call(self.net, w, (x,)), randomness="different")(weights)
 
+    @no_denormals
     def train(self, first: int, x: Tensor, learn: Tensor, stop: Tensor, schedule: Schedule) -> None:
         "Train layers from `first` on; every member keeps what was best for its own labels in `stop`, where it began included."
         free = [d.requires_grad_() for k, d in self.moved.items() if _position(k) >= first]

@@ -37,7 +37,7 @@ def distinct() -> list[str]: # Names, smallest first
 # %% ../nbs/32_published.ipynb #b0ed217d
 def chosen(
     names: Iterable[str] | None, # Some of `distinct()`, or `None`
-    n: int, # How many of the smallest to take if there are no names, > 0
+    n: int | None = None, # How many of the smallest to take if there are no names; all if `None`
 ) -> list[str]:
     "Check the names of data sets, or take the smallest."
     known = distinct()

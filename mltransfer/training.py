@@ -10,8 +10,9 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from .core import seeds
 from .networks import MLP, Network, build_network
 
 # %% auto #0
-__all__ = ['Trained', 'Schedule', 'masked_loss', 'train', 'train_stack', 'train_many']
+__all__ = ['Trained', 'Schedule', 'masked_loss', 'no_denormals', 'train', 'train_stack', 'train_many']
 
 # %% ../nbs/24_training.ipynb #c4b65a87
 @dataclass(frozen=True)
@@ -53,12 +54,28 @@ def masked_loss(
     count = known.sum(-2)
     return (each.sum(-2) / count.clamp(min=1)).sum(-1) / (count > 0).sum(-1).clamp(min=1)
 
+# %% ../nbs/24_training.ipynb #4a2f3708
+_P, _R = ParamSpec("_P"), TypeVar("_R")
+
+def no_denormals(
+    compute: Callable[_P, _R], # A function that trains
+) -> Callable[_P, _R]: # The same function, in which numbers below 1e-38 are zero
+    "Decorate a function so that its thread takes the smallest numbers for zero while it runs."
+    @wraps(compute)
+    def within(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        before = (torch.tensor(1e-40) * 1).item() == 0
+        torch.set_flush_denormal(True)
+        try: return compute(*args, **kwargs)
+        finally: torch.set_flush_denormal(before)
+    return within
+
 # %% ../nbs/24_training.ipynb #be10531c
 def _check_rows(rows: NDArray[np.integer], valid: NDArray[np.integer]) -> None:
     if shared := set(rows.tolist()) & set(valid.tolist()): raise ValueError(f"{len(shared)} rows are in training and validation")
     if not len(rows) or not len(valid): raise ValueError(f"got {len(rows)} training and {len(valid)} validation rows; both need at least one")
 
 
+@no_denormals
 def train(
     net: Network, # Network to train, changed in place
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_in)
@@ -178,6 +195,7 @@ class _Best:
         return bool(self.learning.any())
 
 # %% ../nbs/24_training.ipynb #b2cd0bcc
+@no_denormals
 def train_stack(
     nets: Sequence[MLP], # Networks of one depth, ReLU and no dropout, changed in place
     X: NDArray[np.float32], # Standardised descriptors, shape (n_samples, n_features)

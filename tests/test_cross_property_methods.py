@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mltransfer.cases.cross_property_methods import ELEMNET, PROPERTIES, blank, choose, line, run, scratch_methods, transfer_methods, try_methods
+from mltransfer.cases.cross_property_methods import ELEMNET, PROPERTIES, TRANSFER, blank, choose, line, run, scratch_methods, transfer_methods, try_methods
 from mltransfer.composition import ElementFractions, PhysicalAttributes
 from mltransfer.data import load
 from mltransfer.published import Published
@@ -39,6 +39,9 @@ def test_the_grid_is_whole(toy, source):
     assert {kind for kind, _, _ in scratch_methods(toy, 0).values()} == {"scratch"} and {kind for kind, _, _ in transfer_methods(toy, source, 0).values()} == {"transfer"}
 
 
+def test_transfer_methods_have_the_names_that_a_run_takes(toy, source): assert tuple(transfer_methods(toy, source, 0)) == TRANSFER
+
+
 def test_test_values_change_nothing(toy, source):
     found, other = (try_methods(d, transfer_methods(d, source, 0, SHORT), 0) for d in (toy, replace(toy, y=np.where(toy.test, 1e6, toy.y))))
     assert found["test"].shape == (12, toy.test.sum()) and np.isfinite(found["test"]).all() and (found["valid"] > 0).all()
@@ -57,6 +60,17 @@ def test_validation_rows_choose_and_test_rows_judge(toy):
 
 def test_wrong_size_is_refused():
     with pytest.raises(ValueError, match="size must be"): run("huge")
+
+
+def test_wrong_method_is_refused():
+    with pytest.raises(ValueError, match="no transfer method 'finetune'; there are FineTune"): run(methods=["finetune"])
+
+
+@needs_data
+def test_some_methods_only(tmp_path):
+    report = run("demo", methods=["ML(Freezing)"], folder=tmp_path)
+    table, = report.details.values()
+    assert list(table.index[table["kind"] == "transfer"]) == ["ML(Freezing) from inorganic_refractive_index"] and (table["kind"] == "scratch").sum() == 4
 
 
 @needs_data

@@ -6,7 +6,6 @@
 from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,13 +25,13 @@ from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
 from ..pretrain import pretrain
-from ..published import Published, chosen, paper_inputs, piece, published_errors, read_published
+from ..published import Published, chosen, distinct, paper_inputs, piece, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
 
 # %% auto #0
-__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'SIZES', 'CAPTIONS', 'blank', 'read_elemnet',
+__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'TRANSFER', 'SIZES', 'CAPTIONS', 'blank', 'read_elemnet',
            'scratch_methods', 'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure', 'verdict_text',
            'Size', 'run']
 
@@ -180,31 +179,40 @@ def verdict_text(
 @dataclass(frozen=True)
 class Size:
     "How large a run is."
-    n_datasets: int
+    sets: slice # Of all data sets, from small to large
     properties: tuple[str, ...]
+    methods: tuple[str, ...]
     epochs: int # Of the sources
     schedule: Schedule # Of everything else
 
-SIZES = {"demo": Size(1, ("inorganic_refractive_index",), 1, replace(SIXTY, epochs=1)), "full": Size(12, PROPERTIES[:1], 8, SIXTY)}
+TRANSFER = ("FineTune", "ModFineTune", *(f"{head}({layer})" for layer in ("FeatExtr 1", "FeatExtr 2", "FeatExtr 3", "FeatExtr 4", "Freezing") for head in ("ML", "DL")))
+SIZES = {"demo": Size(slice(1), ("inorganic_refractive_index",), TRANSFER, 1, replace(SIXTY, epochs=1)), "full": Size(slice(12), PROPERTIES[:1], TRANSFER, 8, SIXTY),
+         "rest": Size(slice(12, None), PROPERTIES[:1], TRANSFER[:1], 8, replace(SIXTY, batch_size=64))}
 CAPTIONS = {"grid": "Every method over the published error of its kind: dots are all that were tried, diamonds what validation rows chose."}
 
+# %% ../../nbs/case_studies/cross_property_methods.ipynb #88bd6122
 def run(
-    size: Literal["demo", "full"] = "demo", # "demo": the smallest set, networks of one epoch; "full": the twelve smallest sets
+    size: Literal["demo", "full", "rest"] = "demo", # "demo": the smallest set, networks of one epoch; "full": the twelve smallest sets; "rest": `FineTune` on the others
     random_state: int = 0, # Seed
     *,
     datasets: Iterable[str] | None = None, # Data sets instead of those of the size
     properties: Sequence[str] | None = None, # Source properties instead of those of the size: some of `PROPERTIES`
+    methods: Sequence[str] | None = None, # Transfer methods instead of those of the size: some of `TRANSFER`
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # One row per data set; all methods of each in `details`
-    "Run the paper's grid and choose as the paper did."
+    "Run the paper's grid and choose as the paper did; the models from scratch are always there."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, tables, rows = SIZES[size], {}, []
-    for name in chosen(datasets, plan.n_datasets):
+    wanted, where = tuple(methods or plan.methods), Path(folder, f"methods-{size}")
+    if wrong := [m for m in wanted if m not in TRANSFER]: raise ValueError(f"no transfer method {wrong[0]!r}; there are {', '.join(TRANSFER)}")
+    part = "" if wanted == TRANSFER else "-" + "+".join(wanted)
+    for name in chosen(distinct()[plan.sets] if datasets is None else datasets):
         data = read_published(name, paper_inputs())
-        keep = lambda end, methods: piece(Path(folder, f"methods-{size}", f"{name}-{end}-{random_state}.npz"), lambda: try_methods(data, methods(), random_state))
-        found = [keep("scratch", partial(scratch_methods, data, random_state, plan.schedule))]
+        keep = lambda end, made: piece(where / f"{name}-{end}-{random_state}.npz", lambda: try_methods(data, made(), random_state))
+        found = [keep("scratch", lambda: scratch_methods(data, random_state, plan.schedule))]
         for p in properties or plan.properties:
-            found.append(keep(p, lambda: transfer_methods(data, read_elemnet(Path(folder, "sources" if size == "full" else "demo-sources"), p, epochs=plan.epochs), random_state, plan.schedule)))
+            source = lambda: read_elemnet(Path(folder, "demo-sources" if size == "demo" else "sources"), p, epochs=plan.epochs)
+            found.append(keep(p + part, lambda: {m: v for m, v in transfer_methods(data, source(), random_state, plan.schedule).items() if m in wanted}))
             found[-1]["names"] = np.array([f"{m} from {p}" for m in found[-1]["names"]])
         tables[name] = choose(data, found)
         rows.append(line(data, tables[name]))
