@@ -6,15 +6,17 @@
 from __future__ import annotations
 import json
 import warnings
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .core import as_rows
+from .core import Task, as_rows
 from .library import Library
 from .shotgun import Shotgun
+from .source import model_id
 
 # %% auto #0
 __all__ = ['save_fit', 'load_fit']
@@ -32,20 +34,30 @@ def _given(model: Shotgun) -> dict[str, Any]:
     rows = {"X": as_rows(X), "y": np.asarray(y, dtype=float).tolist(), "groups": None if groups is None else np.asarray(groups).astype(str).tolist()}
     return rows | {"options": {k: getattr(model, k) for k in _OPTIONS}}
 
+
+def _plain(value: Any) -> Any:
+    "Numbers of numpy as JSON holds them."
+    if isinstance(value, (np.generic, np.ndarray)): return value.tolist()
+    raise ValueError(f"the options hold {value!r:.60}, which cannot be saved; only numbers and words can")
+
 # %% ../nbs/82_saved.ipynb #a42e5750
 def save_fit(
     model: Shotgun, # Fitted on raw inputs
     path: str | Path, # Folder; made if it is not there
+    task: Task | None = None, # Property and unit of the target; if `None`, those that the model was opened with
 ) -> Path: # The folder
     "Save a fitted search as rows, options, sources and a few predictions."
-    kept, path = _given(model), Path(path)
-    path.mkdir(parents=True, exist_ok=True)
+    kept, path, task = _given(model), Path(path), task or getattr(model, "task_", None)
+    if not isinstance(task, Task | None): raise ValueError(f"task must be a Task, got {task!r:.60}; of a data set, pass data.task")
+    kept["task"] = task and asdict(task)
     sources = model.sources.load(model.source_ids_) if isinstance(model.sources, Library) else list(model.sources)
     starter = isinstance(model.sources, Library) and model.sources.path == Library.starter().path
-    ids = list(model.source_ids_) if starter else Library(path / "sources").add(sources)
+    ids = [model_id(s) for s in sources]
     check = {"X": kept["X"][:5], "predicted": model.predict(kept["X"][:5]).tolist()}
     versions = {name: version(name) for name in ("scikit-learn", "torch", "rdkit")}
-    text = json.dumps({"format": 1, "starter": starter, "sources": ids, **kept, "check": check, "versions": versions}, indent=1)
+    text = json.dumps({"format": 1, "starter": starter, "sources": ids, **kept, "check": check, "versions": versions}, indent=1, default=_plain)
+    path.mkdir(parents=True, exist_ok=True)
+    if not starter: Library(path / "sources").add(sources)
     (path / "fit.json").write_text(text, encoding="utf-8")
     return path
 
@@ -53,14 +65,17 @@ def save_fit(
 def load_fit(
     path: str | Path, # Folder written by `save_fit`
 ) -> Shotgun: # Fitted again
-    "Open a saved search: fit it again and compare its predictions."
+    "Open a saved search: fit it again and compare its predictions; sets `task_`."
     path = Path(path)
     try: kept = json.loads((path / "fit.json").read_text(encoding="utf-8"))
+    except OSError as error: raise type(error)(f"cannot read {path / 'fit.json'} ({error.strerror}); give the folder that save_fit wrote") from error
     except ValueError as error: raise ValueError(f"{path / 'fit.json'} is not a saved search: {error}") from error
+    if not isinstance(kept, dict): raise ValueError(f"{path / 'fit.json'} is not a saved search: it holds a {type(kept).__name__}")
     if kept.get("format") != 1: raise ValueError(f"{path / 'fit.json'} has format {kept.get('format')!r:.20}; a newer mltransfer may read it")
     library = Library.starter() if kept["starter"] else Library(path / "sources", read_only=True)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in kept["options"].items() if k in _OPTIONS}
     model = Shotgun(library, ids=kept["sources"], **options).fit(kept["X"], np.array(kept["y"]), groups=kept["groups"])
+    model.task_ = Task(**kept["task"]) if kept.get("task") else None # folders of older versions have none
     then, now = np.array(kept["check"]["predicted"]), model.predict(kept["check"]["X"])
     if not np.allclose(then, now, rtol=1e-3, atol=1e-3 * np.ptp(kept["y"])):
         warnings.warn(f"the search fitted again predicts {now.round(6).tolist()} where it predicted {then.round(6).tolist()}; saved with {kept['versions']}", stacklevel=2)
