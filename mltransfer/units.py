@@ -11,7 +11,7 @@ import pandas as pd
 from rdkit import Chem, rdBase
 
 # %% auto #0
-__all__ = ['FACTORS', 'Numbers', 'convert', 'molar_mass']
+__all__ = ['FACTORS', 'KELVIN', 'Numbers', 'convert', 'molar_mass']
 
 # %% ../nbs/02_units.ipynb #2ba9008b
 # thermochemical calorie 4.184 J; CODATA 2018: hartree 27.211386245988 eV, bohr 0.529177210903 angstrom, F 96485.33212 C/mol
@@ -27,6 +27,8 @@ FACTORS = {
     ("Pa", "GPa"): 1e-9,
     ("1/Pa", "1/GPa"): 1e9,
 }
+# exact by definition: kelvins = factor (value + offset), by unit and spelling
+KELVIN = {**dict.fromkeys(("degC", "°C", "C"), (1.0, 273.15)), **dict.fromkeys(("degF", "°F", "F"), (5 / 9, 459.67))}
 
 # %% ../nbs/02_units.ipynb #20013208
 Numbers = TypeVar("Numbers", float, np.ndarray, pd.Series)
@@ -40,10 +42,13 @@ def convert(
     "Convert values from one unit to another."
     if given == wanted: return values
     if (given, wanted) in FACTORS: return values * FACTORS[given, wanted]
+    if given in KELVIN and wanted == "K":
+        factor, offset = KELVIN[given]
+        return (values + offset) * factor
     if "mol" in given and wanted == "J/(kg K)":
         if molar_mass is None: raise ValueError(f"{given} to {wanted} needs the molar mass")
         return convert(values, given, "J/(mol K)") / molar_mass * 1e3
-    known = ", ".join(f"{a} to {b}" for a, b in FACTORS)
+    known = ", ".join(f"{a} to {b}" for a, b in [*FACTORS, ("degC", "K"), ("degF", "K")])
     raise ValueError(f"no conversion from {given!r} to {wanted!r}; known: {known}, and per mole to J/(kg K)")
 
 # %% ../nbs/02_units.ipynb #bc8fbdec
