@@ -24,7 +24,7 @@ from rdkit import Chem
 from .core import Kind, Task, bad_rows, read_rows
 from .files import fetch, lookup, read_table
 from .keys import KEYS, read_smiles
-from .units import convert, molar_mass
+from .units import KELVIN, convert, molar_mass
 
 # %% auto #0
 __all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset', 'from_frame', 'facts', 'load', 'datasets',
@@ -46,7 +46,7 @@ class Dataset:
         nature: str = "", # Measured, evaluated or computed, and how
         citation: str = "", # Who published it
         licence: str = "", # What may be done with it
-        dropped: Iterable[tuple[int, Any, Any, str]] = (), # Row, material, value, reason of what was left out or repaired
+        dropped: Iterable[tuple[int, Any, Any, str]] = (), # Position in the table read, material, value, reason of what was left out, repaired or merged
     ):
         self.frame, self.task, self.name = frame.reset_index(drop=True), task, name
         self.nature, self.citation, self.licence = nature, citation, licence
@@ -81,11 +81,12 @@ class Dataset:
     def __len__(self) -> int: return len(self.frame)
 
     def __repr__(self) -> str:
-        rows = f"{len(self)} {self.task.kind} rows, {len(self.dropped)} left out or repaired"
-        return f"Dataset({self.name!r}: {self.task.label}, {rows})"
+        merged = int(self.dropped["reason"].str.startswith("merged").sum())
+        rows = f"{len(self)} {self.task.kind} rows, {len(self.dropped) - merged} left out or repaired"
+        return f"Dataset({self.name!r}: {self.task.label}, {rows}{f', {merged} merged' if merged else ''})"
 
     def _repr_html_(self) -> str:
-        left_out = self.dropped["reason"].value_counts().head(5)
+        left_out = self.dropped["reason"].str.replace("^merged with .*", "merged with an earlier row", regex=True).value_counts().head(5)
         facts = {
             "rows": f"{len(self):,} ({self.task.kind})", "values": self.nature,
             "citation": self.citation, "licence": self.licence,
@@ -97,7 +98,7 @@ class Dataset:
         return f"<p><b>{escape(self.name)}</b>: {escape(self.task.label)}{lines}</p>{table}"
 
 # %% ../nbs/10_data.ipynb #b836039a
-def _merge(frame: pd.DataFrame, rank: pd.Series | None = None) -> pd.DataFrame:
+def _merge(frame: pd.DataFrame, rank: pd.Series | None = None, unit: str = "") -> pd.DataFrame:
     "One row per key: the median of the best-ranked values, with number and spread of all."
     rank = pd.Series(0, index=frame.index) if rank is None else rank
     best = frame[rank == rank.groupby(frame["key"]).transform("min")]
@@ -105,12 +106,24 @@ def _merge(frame: pd.DataFrame, rank: pd.Series | None = None) -> pd.DataFrame:
     out = best.drop_duplicates("key").set_index("key")
     out["value"] = best.groupby("key")["value"].median()
     out["n_rows"] = every["size"]
-    out["spread"] = (every["max"] / every["min"]).where(every["min"] > 0)
+    low, high = (convert(every[e], unit, "K") if unit in KELVIN else every[e] for e in ("min", "max"))
+    out["spread"] = (high / low).where(low > 0)
     return out.reset_index()
+
+
+def _merged(frame: pd.DataFrame) -> list[tuple[int, Any, float, str]]:
+    "Each row after the first of its key: position, material, value, and with which row and values it is merged."
+    out: list[tuple[int, Any, float, str]] = []
+    for _, same in frame[frame["key"].duplicated(keep=False)].groupby("key", sort=False):
+        *most, last = [f"{v:.6g}" for v in same["value"]]
+        said = f"{', '.join(most)} and {last}" if len(most) < 5 else f"{len(same)} values from {same['value'].min():.6g} to {same['value'].max():.6g}"
+        out += [(i, *row, f"merged with row {same.index[0]}: {said}") for i, *row in same.iloc[1:, :2].itertuples(name=None)]
+    return out
 
 # %% ../nbs/10_data.ipynb #b4844756
 def _standard(frame: pd.DataFrame, x: str, y: str, kind: Kind) -> pd.DataFrame:
     "The table with its input column renamed, a numeric column `value`, and these two first."
+    if not isinstance(frame, pd.DataFrame): raise ValueError(f"frame must be a table, got {type(frame).__name__} {frame!r:.60}; read a file first, e.g. with pandas.read_csv")
     if missing := [c for c in (x, y) if c not in frame]:
         raise ValueError(f"no column {missing[0]!r}; the table has {', '.join(map(str, frame.columns))}")
     for own, new in ((x, INPUT[kind]), (y, "value"), (None, "key")):
@@ -119,6 +132,12 @@ def _standard(frame: pd.DataFrame, x: str, y: str, kind: Kind) -> pd.DataFrame:
     out["value"] = pd.to_numeric(out[y], errors="coerce").astype(float)
     first = [INPUT[kind], "value"]
     return out[first + [c for c in out if c not in first]]
+
+
+def _labelled(data: Dataset, index: pd.Index) -> Dataset:
+    "The data set, with the labels of an index of one's own beside the positions in `dropped`."
+    if not index.equals(pd.RangeIndex(len(index))): data.dropped.insert(1, "index", list(index.take(data.dropped["row"].to_numpy(dtype=int))))
+    return data
 
 
 def _checked_key(material: Any, value: float, given: Any, task: Task) -> str:
@@ -136,13 +155,14 @@ def from_frame(
     task: Task, # Property, unit and kind
     *,
     errors: Literal["raise", "drop"] = "raise", # What to do with rows that cannot be used
-    duplicates: Literal["keep", "median", "raise"] = "keep", # What to do with materials that appear twice
+    duplicates: Literal["keep", "median", "raise"] = "keep", # What to do with materials that appear twice; "median" lists in `dropped` what it merges
     name: str = "", # A name for the table
     nature: str = "", # Measured, evaluated or computed, and how
     citation: str = "", # Who published it
     licence: str = "", # What may be done with it
-) -> Dataset: # With `dropped` for what was left out
+) -> Dataset: # With `dropped` for what was left out or merged
     "Make a data set from a table of your own."
+    if not isinstance(task, Task): raise ValueError(f"task must be a Task, got {task!r:.60}; write e.g. Task('boiling point', 'K', 'molecule')")
     if errors not in ("raise", "drop"): raise ValueError(f"errors must be 'raise' or 'drop', got {errors!r}")
     if duplicates not in ("keep", "median", "raise"):
         raise ValueError(f"duplicates must be 'keep', 'median' or 'raise', got {duplicates!r}")
@@ -151,14 +171,15 @@ def from_frame(
         try: keys[i] = _checked_key(*row, task)
         except ValueError as error: bad.append((i, row[0], row[2], str(error)))
     if bad and errors == "raise":
-        raise bad_rows(f"{task.kind} with a {task.property}", [(i, m, why) for i, m, _, why in bad], len(out),
+        label = (lambda i: "") if frame.index.equals(out.index) else lambda i: f" (index {frame.index[i]!r})"
+        raise bad_rows(f"{task.kind} with a {task.property}", [(i, m, why + label(i)) for i, m, _, why in bad], len(out),
                        'Correct these rows, or pass errors="drop" to leave them out.')
     out = out.loc[list(keys)].assign(key=list(keys.values()))
     if duplicates == "raise" and (twice := out["key"].duplicated(keep=False)).any():
         rows = [(i, out.at[i, INPUT[task.kind]], f"one of several rows of {out.at[i, 'key']}") for i in out.index[twice]]
         raise bad_rows("single materials", rows, len(frame), 'Pass duplicates="median" or "keep".')
-    if duplicates == "median": out = _merge(out)
-    return Dataset(out, task, name=name, nature=nature, citation=citation, licence=licence, dropped=bad)
+    if duplicates == "median": bad, out = sorted(bad + _merged(out), key=lambda b: b[0]), _merge(out, unit=task.unit)
+    return _labelled(Dataset(out, task, name=name, nature=nature, citation=citation, licence=licence, dropped=bad), frame.index)
 
 # %% ../nbs/10_data.ipynb #34b783dd
 def facts(

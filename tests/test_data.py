@@ -316,3 +316,17 @@ def test_html_is_escaped():
 def test_molar_mass_of_every_spelling():
     for smiles in loaded("liquid_heat_capacity").X[:100]:
         assert molar_mass(smiles) == pytest.approx(molar_mass(molecule_key(smiles)))
+
+
+def test_merged_rows_are_accounted_for():
+    table = pd.DataFrame({"s": ["CCO", "C(", "OCC", "CC", "C(O)C"], "t": [24.9, 1.0, 64.9, 7.0, 30.0]}, index=list("abcde"))
+    data = from_frame(table, "s", "t", Task("melting point", "degC"), errors="drop", duplicates="median")
+    assert data.dropped[["row", "index", "material", "value"]].to_numpy().tolist() == [[1, "b", "C(", 1.0], [2, "c", "OCC", 64.9], [4, "e", "C(O)C", 30.0]]
+    assert set(data.dropped["reason"][1:]) == {"merged with row 0: 24.9, 64.9 and 30"}
+    assert data.frame["spread"].tolist() == pytest.approx([(64.9 + 273.15) / (24.9 + 273.15), 1.0]), "temperatures have a ratio in kelvins only"
+    assert "2 merged with an earlier row" in data._repr_html_() and repr(data).endswith("1 left out or repaired, 2 merged)")
+    with pytest.raises(ValueError, match=r"row 1: .*\(index 'b'\)"): from_frame(table, "s", "t", boiling)
+    assert "index" not in from_frame(table.reset_index(drop=True), "s", "t", boiling, errors="drop").dropped
+    many = from_frame(pd.DataFrame({"s": ["CC"] * 7, "t": range(1, 8)}, index=[(0, i) for i in range(7)]), "s", "t", boiling, duplicates="median")
+    assert many.dropped["reason"].iloc[-1] == "merged with row 0: 7 values from 1 to 7"
+    assert list(from_frame(table[3:], "s", "t", boiling).dropped["index"]) == [] and list(many.dropped["index"])[0] == (0, 1)
