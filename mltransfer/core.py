@@ -4,6 +4,7 @@
 
 # %% ../nbs/00_core.ipynb #6a590b55
 from __future__ import annotations
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -46,7 +47,7 @@ def bad_rows(
 ) -> ValueError: # To be raised by the caller
     "Make one error that names every bad row, the first ten in full."
     def show(value: Any) -> str:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
         return text if len(text) <= 60 else text[:57] + "..."
     lines = [f"  row {i}: {show(v)}: {why}" for i, v, why in bad[:10]]
     if len(bad) > 10: lines.append(f"  ... and {len(bad) - 10} more")
@@ -59,6 +60,7 @@ def as_rows(
     "Return raw inputs as a list."
     if isinstance(X, (str, bytes, dict)):
         raise ValueError(f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list")
+    if hasattr(X, "task") and hasattr(X, "frame"): raise ValueError("expected raw inputs, got a Dataset; pass ds.X (and ds.y)")
     shape = getattr(X, "shape", (0,))
     if len(shape) == 2 and shape[1] == 1: X = np.asarray(X, dtype=object)[:, 0]
     elif len(shape) != 1: raise ValueError(f"expected one column of raw inputs, got shape {tuple(shape)}")
@@ -81,6 +83,18 @@ def read_rows(
     return out
 
 # %% ../nbs/00_core.ipynb #d96df5ca
+def _not_numbers(y: ArrayLike) -> ValueError:
+    "The error about a target that holds text or the like."
+    rows, bad = as_rows(y), []
+    for i, value in enumerate(rows):
+        try: float(value)
+        except (TypeError, ValueError):
+            comma = isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d*,\d+\s*", value)
+            bad.append((i, value, f"a decimal comma; write {value.strip().replace(',', '.')}" if comma else "not a number"))
+    swapped = " All rows are like that: are X and y swapped?" if len(bad) == len(rows) else ""
+    return bad_rows("a target", bad, len(rows), f"Give numbers with a decimal point, without units and signs such as ~.{swapped}")
+
+
 def check_target(
     y: ArrayLike, # Property values, shape (n_samples,)
     n_min: int = 2, # Fewest rows that make sense
@@ -88,8 +102,9 @@ def check_target(
     varies: bool = False, # Also refuse a target that is the same everywhere
 ) -> NDArray[np.float64]: # `y` as a finite 1-d float array
     "Return `y` as a clean 1-d array, or say which rows are wrong with it."
-    y = np.asarray(y, dtype=float)
-    if y.ndim != 1: raise ValueError(f"y must be 1-d, got shape {y.shape}")
+    try: y = np.asarray(y, dtype=float)
+    except (TypeError, ValueError) as error: raise _not_numbers(y) from error
+    if y.ndim != 1: raise ValueError(f"y must be 1-d, got shape {y.shape}" + "; pass one column of it, e.g. frame['value']" * (y.ndim == 2))
     if bad := [(int(i), y[i], "not a finite number") for i in np.flatnonzero(~np.isfinite(y))]:
         raise bad_rows("a target", bad, len(y))
     if len(y) < n_min: raise ValueError(f"y has {len(y)} sample{'s' * (len(y) != 1)}, need at least {n_min}")

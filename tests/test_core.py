@@ -7,6 +7,8 @@ from mltransfer.core import Task, as_rows, bad_rows, check_target, read_rows, se
 
 @pytest.mark.parametrize("bad, said", [
     ([[1.0], [2.0]], "1-d"), ([1.0], "at least 2"), ([1.0, float("inf")], "row 1"), ([np.nan] * 12, "and 2 more"),
+    ([[1.0], [2.0, 3.0]], "row 0"), (["1,5", "-0,25 ", ",5"], r"write 1\.5\n.*write -0\.25\n.*write \.5"), (["1,500.2", 1], "not a number"),
+    ([1, None], "row 1: nan"), (pd.DataFrame({"a": ["x", "y"]}), "swapped"), (pd.DataFrame({"a": ["x"], "b": [1]}), "one column"), ("CCO", "one str"),
 ])
 def test_check_target_says_why(bad, said):
     with pytest.raises(ValueError, match=said): check_target(bad)
@@ -39,3 +41,10 @@ def test_more_seeds_never_change_the_first(state, a, b):
 
 
 def test_read_rows_keeps_order(): assert read_rows(["3", "1", "2"], int, "numbers") == [3, 1, 2]
+
+
+def test_a_whole_data_set_is_not_rows():
+    from mltransfer.data import Dataset
+    ds = Dataset(pd.DataFrame({"smiles": ["CCO", "CC"], "value": [1.0, 2.0]}), Task("density"))
+    for read in (as_rows, check_target):
+        with pytest.raises(ValueError, match=r"pass ds\.X \(and ds\.y\)"): read(ds)
