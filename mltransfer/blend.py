@@ -82,7 +82,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
         *,
         keep: int | Literal["closest"] | None = "closest", # Output to go on with; "closest" correlates best with the label, `None` is a new one
         schedule: Schedule = Schedule(), # How to train
-        stop: float = 0.12, # Share of the rows that says when to stop, above 0, below 1
+        stop: float = 0.12, # Share of the rows that says when to stop, drawn row by row, above 0, below 1
         random_state: int = 0, # Seed of these rows, of their order and of a new output
     ):
         self.source = source
@@ -123,7 +123,7 @@ MANY = 5000 # rows beyond which kernels and the other scale are left out
 def scheduled(
     n: int, # Training rows, > 0
 ) -> Schedule: # Of a network
-    "Choose a schedule of about a thousand steps."
+    "Choose a schedule of at most about a thousand steps, as long as there are no more than 27,000 rows."
     epochs, rate = (20, 2e-3) if n <= MANY else (12, 3e-3)
     return Schedule(epochs=epochs, batch_size=min(256, max(32, n // 50)), learning_rate=rate, patience=epochs, loss="mae")
 
@@ -186,6 +186,12 @@ def blend_weights(
     n_rounds: int = 100, # Steps, > 0
 ) -> NDArray[np.float64]: # Weights, not negative, sum 1, shape (n_contenders,)
     "Weigh contenders by adding, again and again, the one that lowers the error of the mean most."
+    if n_rounds < 1: raise ValueError(f"n_rounds must be at least 1, got {n_rounds}")
+    predictions, y = np.asarray(predictions, dtype=float), np.asarray(y, dtype=float)
+    if predictions.ndim != 2 or predictions.shape[1:] != y.shape or not predictions.size:
+        raise ValueError(f"predictions of shape {predictions.shape} do not fit y of shape {y.shape}: (n_contenders, n_samples) and (n_samples,)")
+    if not np.isfinite(y).all(): raise ValueError("y is not all finite")
+    if len(bad := np.flatnonzero(~np.isfinite(predictions).all(axis=1))): raise ValueError(f"predictions of contenders {bad.tolist()} are not all finite")
     total, count = np.zeros(len(y)), np.zeros(len(predictions))
     for k in range(1, n_rounds + 1):
         j = int(np.abs((total + predictions) / k - y).mean(1).argmin())
@@ -236,6 +242,7 @@ class Blend(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
     ) -> Blend: # Itself
         "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_` and `transfer_share_`."
+        if self.n_components < 1: raise ValueError(f"n_components must be at least 1, got {self.n_components}")
         given = Descriptors(X).of(self.sources[0]) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))
         self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1), random_state=0)).fit(hidden := self._hidden(given))

@@ -126,6 +126,22 @@ def test_what_cannot_work_is_refused(sources, toy):
                             (dict(X=np.where(np.arange(X.shape[1]) == 3, np.nan, X)), "not all finite|NaN")):
         with pytest.raises(ValueError, match=message): Blend(sources, quick=True).fit(**({"X": X, "y": y, "groups": groups} | change))
     with pytest.raises(ValueError, match="between 0 and 1"): TrainOn(sources[0], stop=1.5).fit(X, y)
+    for n in (0, -1):
+        with pytest.raises(ValueError, match=f"n_components must be at least 1, got {n}"): Blend(sources, n_components=n, quick=True).fit(X, y)
+
+
+@pytest.mark.parametrize("predictions, y, how, message", [
+    (np.ones((2, 3)), np.ones(3), {"n_rounds": 0}, "n_rounds must be at least 1, got 0"), ([[1, 2, 3], [1, np.nan, 3]], np.ones(3), {}, r"contenders \[1\] are not all finite"),
+    ([[1, np.inf], [np.nan, 1], [1, 1]], np.ones(2), {}, r"contenders \[0, 1\] are not all finite"), (np.ones((2, 3)), [1, 2, np.nan], {}, "y is not all finite"),
+    (np.ones((2, 3)), np.ones(2), {}, r"\(2, 3\) do not fit y of shape \(2,\)"), (np.ones(3), np.ones(3), {}, "do not fit"), (np.ones((0, 3)), np.ones(3), {}, "do not fit")])
+def test_weights_are_refused_rather_than_wrong(predictions, y, how, message):
+    with pytest.raises(ValueError, match=message): blend_weights(predictions, y, **how)
+
+
+def test_steps_stay_below_a_thousand():
+    for n in (50, 500, 1600, 2000, MANY, MANY + 1, 12_800, 27_000):
+        s = scheduled(n)
+        assert s.epochs * (round(0.9 * 0.88 * n) // s.batch_size) <= 1000
 
 
 def test_scratch_is_the_same_class(sources, toy):
