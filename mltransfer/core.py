@@ -126,7 +126,8 @@ def check_table(
     table: NDArray[np.floating], # Descriptors, shape (n_samples, n_features)
 ) -> NDArray[np.floating]: # The same
     "Return a table in which every number is finite, or name the rows in which one is not."
-    if np.isfinite(table.sum(dtype=float)): return table # one pass, nothing in memory
+    with np.errstate(invalid="ignore"): # infinities of both signs have no sum
+        if np.isfinite(table.sum(dtype=float)): return table # one pass, nothing in memory
     holes = dict(np.argwhere(~np.isfinite(table))[::-1]) # row and its first column that is not finite
     if bad := [(int(i), float(table[i, j]), f"in column {j}: NaN or infinity") for i, j in sorted(holes.items())]:
         raise bad_rows("descriptors", bad, len(table))
