@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
 from .core import Kind, Task, as_rows, check_table, check_target
-from .source import hash_keys
+from .source import check_sources, hash_keys
 from .splits import check_groups, groups_of
 
 if TYPE_CHECKING: from mltransfer.source import SourceModel
@@ -34,6 +34,8 @@ def check_splits(
     n_samples: int, # Number of rows
 ) -> list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]: # The same, as lists of arrays
     "Return splits that can be used, or say which one cannot and why."
+    if cv := next((s for s in (splits, *(splits if isinstance(splits, (list, tuple)) else ())) if hasattr(s, "split")), None):
+        raise ValueError(f"splits must be rows, got {cv!r:.80}, which makes them: write [list({type(cv).__name__}(...).split(X, y))]")
     checked = [list(repeat) for repeat in splits]
     if not checked or not all(checked): raise ValueError("splits is empty, or one of its repeats is; give at least one split each")
     for r, repeat in enumerate(checked):
@@ -120,7 +122,7 @@ def seen_by(
     keys: Sequence[str], # Keys of the target's materials
 ) -> NDArray[np.bool_]: # True where some source was trained on the material, shape (n_samples,)
     "Say which target materials any source has seen."
-    return _sightings(sources, list(keys)).any(axis=0)
+    return _sightings(check_sources(sources), list(keys)).any(axis=0)
 
 
 def same_property(
@@ -176,6 +178,12 @@ def _of_neighbours(pairs: NDArray, alike: NDArray, codes: NDArray, shown: NDArra
     return _finding("suspect", "nearly the same", table["j"], shown[table["j"]], table["i"], why)
 
 # %% ../nbs/53_audit.ipynb #316e1729
+def _listed(numbers: NDArray[np.integer]) -> str:
+    "Rising numbers, neighbours joined: 0, 3-5, 8."
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
+
+
 def _of_sources(sources: Sequence[SourceModel], keys: NDArray, task: Task, shown: NDArray, tested: NDArray) -> list[pd.DataFrame]:
     "Tested materials that a source was trained on."
     seen = _sightings(sources, keys, task.kind) & tested
@@ -186,7 +194,7 @@ def _of_sources(sources: Sequence[SourceModel], keys: NDArray, task: Task, shown
         rows = np.flatnonzero(seen[these].any(axis=0))
         by = [these[seen[these, i]] for i in rows]
         why = [f"in the training data of {len(b)} of {len(these)} sources that learnt {what} "
-               f"(source {', '.join(map(str, b[:3]))}{', ...' if len(b) > 3 else ''}: {sources[b[0]].tasks[0].property})" for b in by]
+               f"(sources[i] for i = {_listed(b)}: {sources[b[0]].tasks[0].property})" for b in by]
         out.append(_finding(grade, f"a source has seen {what}", rows, shown[rows], [b[0] for b in by], why))
     return out
 
@@ -254,7 +262,7 @@ def audit(
     similarity: float = 0.95, # From which similarity on two rows count as nearly the same, see `near_pairs`
 ) -> Audit: # Findings, and groups that mend those about rows
     "Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten."
-    rows, y = as_rows(X), check_target(y)
+    rows, y, sources = as_rows(X), check_target(y), check_sources(sources)
     keys = groups_of(rows, task.kind) if keys is None else np.asarray(as_rows(keys), dtype=object)
     n = len(rows)
     Z = None if table is None else _check_table(table)
@@ -265,7 +273,7 @@ def audit(
     shown = np.array([r if isinstance(r, str) else k for r, k in zip(rows, keys)], dtype=object)
     tested = np.ones(n, dtype=bool) if splits is None else np.isin(np.arange(n), np.concatenate([test for r in splits for _, test in r]))
     found, pairs = _of_materials(codes, np.log10(y) if task.log else y, shown, splits), np.zeros((0, 2), dtype=int)
-    if len(sources): found += _of_sources(sources, keys, task, shown, tested)
+    if sources: found += _of_sources(sources, keys, task, shown, tested)
     if Z is not None:
         enough = (np.ptp(Z, axis=0) > 0).sum() >= 5 # with fewer columns rows are alike by chance
         pairs, alike = near_pairs(Z, similarity) if enough else (pairs, np.zeros(0))
@@ -275,5 +283,5 @@ def audit(
     groups = connected_components(coo_array((np.ones(links.shape[1]), links), shape=(n, n)), directed=False)[1]
     table_ = pd.concat([f for f in found if len(f)] or found[:1], ignore_index=True)
     result = Audit(table_.sort_values("grade", key=lambda g: g.map(GRADES.index), kind="stable", ignore_index=True), groups)
-    if not result.clean: warnings.warn(f"{result}\nKeep alike rows in one fold (`groups=audit(...).groups`), and leave out sources that know the answer.", LeakageWarning, stacklevel=2)
+    if not result.clean: warnings.warn(f"{result}\nKeep alike rows in one fold (`groups=audit(...).groups`), and leave out sources that know the answer; model_id(sources[i]) is the id of one in a library.", LeakageWarning, stacklevel=2)
     return result

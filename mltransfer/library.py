@@ -33,7 +33,7 @@ from .core import Kind
 from .source import Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart, tensor_shapes
 
 # %% auto #0
-__all__ = ['Part', 'prepare', 'pack', 'read_heads', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf', 'Library']
+__all__ = ['Part', 'prepare', 'pack', 'read_heads', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf', 'Library', 'read_ids']
 
 # %% ../nbs/40_library.ipynb #65864d7f
 Part = tuple[str, dict[str, Any], dict[str, NDArray]] # Id, head and tensors of a model
@@ -377,7 +377,7 @@ class Library(SharedShelf):
         ids: Iterable[str], # Of models; a `query` gives them as its index
     ) -> list[SourceModel]: # In the order of `ids`
         "Read several models; each shard is opened once."
-        return _load(self, list(ids))
+        return _load(self, read_ids(ids))
 
     def __getitem__(self, model_id: str) -> SourceModel: return self.load([model_id])[0]
     def __iter__(self) -> Iterator[str]: self._update(); return iter(self.catalogue.ids())
@@ -412,6 +412,15 @@ class Library(SharedShelf):
         return f"<p>{escape(repr(self))}</p>{counts.head(10).to_html(index=False)}"
 
 # %% ../nbs/40_library.ipynb #ec8c9e4e
+def read_ids(
+    ids: Iterable[str], # Of models; a `query` gives them as its index
+) -> list[str]: # The same, as a list
+    "Return ids as a list; a lone one and a whole table are slips."
+    if isinstance(ids, str): raise ValueError(f"ids must be a list, got the str {ids!r:.40}; put it in a list")
+    if isinstance(ids, pd.DataFrame): raise ValueError("ids must be a list, got a DataFrame; of a query, give its index: ids=table.index")
+    return list(ids)
+
+
 def _load(library: Library, ids: list[str]) -> list[SourceModel]:
     "Read models shard by shard."
     library._update()

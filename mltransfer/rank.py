@@ -5,6 +5,7 @@
 # %% ../nbs/54_rank.ipynb #ed2b1c2a
 from __future__ import annotations
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,10 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from .core import as_rows, check_table, check_target
 from .featurizers import featurizer_parts
-from .library import Library
+from .library import Library, read_ids
 from .networks import build_network
 from .ridge import Ridges
-from .source import EstimatorSource, Layer, SourceModel
+from .source import EstimatorSource, Layer, SourceModel, check_sources
 
 # %% auto #0
 __all__ = ['Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
@@ -38,6 +39,7 @@ class Descriptors:
         if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
         self.given = getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f"
         self.X = np.asarray(X, np.float32) if self.given else as_rows(X)
+        if not len(self.X): raise ValueError("X has no rows; give at least one material")
         self.tables: dict[str, NDArray[np.float32]] = {}
 
     def __len__(self) -> int: return len(self.X)
@@ -53,8 +55,9 @@ class Descriptors:
     def _made(self, source: SourceModel) -> NDArray[np.float32]:
         try: return source.describe(self.X)
         except ValueError as error:
-            kinds = sorted({t.kind for t in source.tasks})
-            raise ValueError(f"the source {source} reads rows of kind {', '.join(kinds)}, and X does not fit (from a library, take those of one kind: ids=library.query(kind=...).index):\n{error}") from error
+            kinds, counts = ", ".join(sorted({t.kind for t in source.tasks})), re.match(r"(\d+) of (\d+) rows", str(error))
+            if counts and counts[1] != counts[2]: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
+            raise ValueError(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
 
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:
         n = len(source.featurizer.get_feature_names_out())
@@ -107,12 +110,10 @@ def source_names(
     ids: Iterable[str] | None = None, # Models of the library; all if `None`
 ) -> list[Any]: # Ids without repetition, or positions
     "Name the sources that take part."
-    if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else ids))
+    if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
     elif isinstance(sources, SourceModel): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
-    else:
-        if wrong := [type(s).__name__ for s in sources if not isinstance(s, SourceModel)]: raise ValueError(f"sources must be SourceModel, got {wrong[0]}")
-        names = list(range(len(sources)))
+    else: names = list(range(len(check_sources(sources))))
     if not names: raise ValueError("there are no sources; give at least one SourceModel, or a library that holds some")
     return names
 

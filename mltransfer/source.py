@@ -31,8 +31,8 @@ if TYPE_CHECKING: from mltransfer.crystal import CrystalGraph, CrystalGraphs # p
 
 # %% auto #0
 __all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'CrystalSource', 'take_apart',
-           'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'stack_key',
-           'stack', 'SourceBatch']
+           'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'check_sources',
+           'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -322,6 +322,16 @@ def load_source(
     except Exception as error: raise ValueError(f"{path} is not a source model: {error}") from error
 
 # %% ../nbs/30_source.ipynb #b2080c43
+def check_sources(
+    sources: SourceModel | Iterable[SourceModel], # One source, or several
+) -> list[SourceModel]: # The same, as a list
+    "Return sources as a list, or say what stands among them."
+    found = [sources] if isinstance(sources, SourceModel) else list(sources)
+    if wrong := [type(s).__name__ for s in found if not isinstance(s, SourceModel)]:
+        raise ValueError(f"sources must be SourceModel, got {wrong[0]}; of a library, give library.load(ids)")
+    return found
+
+
 def stack_key(
     source: SourceModel, # Any source
 ) -> str: # Equal for sources whose tensors can be stacked
@@ -379,7 +389,7 @@ class SourceBatch:
         self,
         sources: Iterable[SourceModel], # In any mixture
     ):
-        self.sources = list(sources)
+        self.sources = check_sources(sources)
         groups: dict[str, list[int]] = {}
         for i, s in enumerate(self.sources): groups.setdefault(stack_key(s), []).append(i)
         self._parts: list[tuple[list[int], _Stack | SourceModel]] = []

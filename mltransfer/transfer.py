@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .core import check_raw_or_table, check_target, log_target
+from .core import as_rows, check_raw_or_table, check_target, log_target
 from .featurizers import featurizer_parts
-from .source import EstimatorSource, Layer, SourceModel
+from .source import EstimatorSource, Layer, SourceModel, check_sources
 
 # %% auto #0
 __all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
@@ -25,16 +25,14 @@ __all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
 # %% ../nbs/51_transfer.ipynb #3af75e06
 def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceModel]:
     "One source or several, as a list; anything else is an error."
-    found = [sources] if isinstance(sources, SourceModel) else list(sources)
+    found = check_sources(sources)
     if not found: raise ValueError("sources is empty; give at least one SourceModel")
-    if wrong := [type(s).__name__ for s in found if not isinstance(s, SourceModel)]:
-        raise ValueError(f"sources must be SourceModel, got {wrong[0]}")
     return found
 
 
 def _first(X: Iterable[Any]) -> Iterable[Any]:
     "The first row only, enough to see whether sources can read such rows."
-    return X[:1] if hasattr(X, "shape") else list(X)[:1]
+    return X[:1] if hasattr(X, "shape") else as_rows(X)[:1]
 
 
 def _tables(sources: list[SourceModel], X: Iterable[Any]) -> list[NDArray[np.float32]]:

@@ -27,7 +27,7 @@ from .audit import Splits, check_splits
 from .core import as_rows, check_target, seeds
 from .metrics import mae, scores
 from .rank import untrained_like
-from .source import SourceModel, model_id
+from .source import SourceModel, check_sources, model_id
 from .splits import RepeatedDraws
 
 # %% auto #0
@@ -277,7 +277,7 @@ def untrained(
     random_state: int = 0, # Seed of the new weights
 ) -> list[SourceModel]: # Sources of the same shapes, descriptors and scaling, with initial weights
     "Return the null model of some sources: the same networks before training."
-    return [untrained_like(s, random_state + i) for i, s in enumerate(sources)]
+    return [untrained_like(s, random_state + i) for i, s in enumerate(check_sources(sources))]
 
 # %% ../nbs/60_validate.ipynb #49e7a000
 class PermutationNull(NamedTuple):

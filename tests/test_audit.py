@@ -1,7 +1,6 @@
 "The audit: every planted leak is named, clean data are left in peace, units do not matter, and it is fast enough to be run always."
 import time
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from sklearn.model_selection import KFold, RepeatedKFold
 from mltransfer.audit import LeakageWarning, audit, check_splits, near_pairs, same_property, seen_by
 from mltransfer.core import Task
 from mltransfer.data import load
-from mltransfer.source import hash_keys
+from mltransfer.source import SourceModel, hash_keys
 from mltransfer.splits import RepeatedDraws
 
 heat = Task("heat capacity", "J/(kg K)", "molecule")
@@ -19,9 +18,12 @@ alkanes = ["C" * i + "O" for i in range(1, 41)]
 y = np.linspace(1000, 3000, 40) + 100 * np.sin(np.arange(40))
 
 
-def source(keys, *properties, kind="molecule"):
+class Known(SourceModel):
     "As much of a source as an audit looks at."
-    return SimpleNamespace(seen=hash_keys(keys), tasks=[Task(p, kind=kind) for p in properties])
+    def __init__(self, seen, tasks): self.seen, self.tasks = seen, tasks
+
+
+def source(keys, *properties, kind="molecule"): return Known(hash_keys(keys), [Task(p, kind=kind) for p in properties])
 
 
 def quiet(*args, **how):
@@ -76,6 +78,8 @@ def test_same_property_leaks_and_another_is_transductive():
     assert found.query("grade == 'leak'")["position"].tolist() == [0, 1, 2]
     assert found.query("grade == 'transductive'")["position"].tolist() == [2, 3, 4]
     assert "2 of 2 sources" in found["why"].iloc[0] and "1 of 1" in found["why"].iloc[-1]
+    many = [source(alkanes[: 0 if i in (3, 4) else 1], "density") for i in range(12)]
+    with pytest.warns(LeakageWarning, match=r"sources\[i\] for i = 0-2, 5-11: density(.|\n)*model_id\(sources\[i\]\)"): audit(alkanes, y, heat, sources=many)
 
 
 def test_only_tested_rows_leak_from_a_source():
@@ -173,7 +177,8 @@ def test_the_warning_names_ten_and_counts_the_rest():
     ({"splits": []}, "splits is empty"), ({"splits": list(KFold(5).split(y))}, "wrap what a splitter yields"), ({"splits": [[]]}, "splits is empty"),
     ({"splits": [[(np.arange(20), np.arange(19, 40))]]}, "row 19"), ({"splits": [[(np.arange(20), np.arange(20, 41))]]}, "there are 40 rows"),
     ({"splits": [[(np.arange(0), np.arange(20))]]}, "no training rows"), ({"splits": [[(np.arange(40) < 20, np.arange(40) >= 20)]]}, "row numbers, got bool"),
-    ({"task": Task("viscosity", log=True), "y": y - 2000}, "task.log"),
+    ({"task": Task("viscosity", log=True), "y": y - 2000}, "task.log"), ({"sources": ["c0ffee"]}, "got str; of a library, give library.load"),
+    ({"X": load("polymer_heat_capacity")}, r"pass ds\.X"), ({"splits": KFold(5)}, r"got KFold\(.*write \[list\(KFold"), ({"splits": [KFold(5)]}, r"write \[list\(KFold"),
 ])
 def test_bad_input_gets_one_clear_error(change, said):
     how = {"X": alkanes, "y": y, "task": heat} | change
@@ -189,7 +194,7 @@ def test_a_thousand_rows_and_a_hundred_sources_do_not_take_minutes():
     "A guard against quadratic loops; measured speed is about 0.1 s."
     keys = [f"m{i}" for i in range(1000)]
     base = hash_keys(f"m{i}" for i in range(500, 20000))
-    sources = [SimpleNamespace(seen=base[i:], tasks=[Task("density")]) for i in range(100)]
+    sources = [Known(base[i:], [Task("density")]) for i in range(100)]
     start = time.perf_counter()
     found = quiet(keys, np.random.default_rng(0).normal(size=1000), heat, keys=keys, sources=sources)
     assert time.perf_counter() - start < 20 and len(found.findings) == 500

@@ -127,8 +127,9 @@ def test_memory_does_not_grow_with_the_number_of_sources(X, y):
 
 @pytest.mark.parametrize("X_, y_, said", [
     (lambda X: X[:, :5], None, "X has 5 descriptors"), (lambda X: np.where(np.arange(len(X))[:, None] == 2, np.nan, X), None, "row 2"),
-    (lambda X: SMILES[:-1] + ["C1CC"], None, "row 39"), (None, lambda y: np.r_[y[:-1], np.nan], "row 39"), (None, np.ones_like, "constant"),
-    (lambda X: X[:3], lambda y: y[:3], "need at least 5"), (None, lambda y: y[:-1], "40 rows, but y has 39"), (lambda X: ["Fe2O3"] * 40, None, "X does not fit"),
+    (lambda X: SMILES[:-1] + ["C1CC"], None, "^1 of 40 rows(.|\n)*row 39"), (None, lambda y: np.r_[y[:-1], np.nan], "row 39"), (None, np.ones_like, "constant"),
+    (lambda X: X[:3], lambda y: y[:3], "need at least 5"), (None, lambda y: y[:-1], "40 rows, but y has 39"), (lambda X: ["Fe2O3"] * 40, None, "^40 of 40 rows(.|\n)*X does not fit a source"),
+    (lambda X: [], None, "X has no rows"),
 ])
 def test_bad_input_is_named(X, y, X_, y_, said):
     with pytest.raises(ValueError, match=said): rank([source(0)], X_(X) if X_ else X, y_(y) if y_ else y)
