@@ -41,7 +41,9 @@ def chosen(
 ) -> list[str]:
     "Check the names of data sets, or take the smallest."
     known = distinct()
+    if isinstance(names, str): raise ValueError(f"put the name in a list: [{names!r}]")
     names = known[:n] if names is None else list(names)
+    if not names or len(set(names)) < len(names): raise ValueError(f"names are one or more, each once, got {names}")
     if wrong := [m for m in names if m not in known]:
         raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
     return names

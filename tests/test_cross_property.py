@@ -60,6 +60,23 @@ def test_seeds_are_averaged_before_they_are_judged(toy):
     assert (row["transfer"], row["one seed"], row["spread"], row["seeds"], row["promised"]) == pytest.approx((0.25, 0.75, 0.5 / np.sqrt(2), 2, 0.7))
 
 
+def test_the_null_is_compared_with_its_own_seed(toy):
+    y = toy.y[toy.test]
+    first, second, null = ({"direct": y + 1, "transfer": y + off, "share": np.array(0.5), "inner": np.array([0.8, 0.7])} for off in (0.5, -0.1, 0.8))
+    row = judge(toy, plain(toy, 0), [first, second], null)
+    assert (row["null"], row["null gain"], row["over null"], row["over null low"], row["over null high"]) == pytest.approx((0.8, 0.8, 0.625, 0.625, 0.625))
+    assert row["gain"] == pytest.approx(0.2)
+
+
+def test_sources_that_know_a_test_formula_are_refused(sources, toy, tmp_path, monkeypatch):
+    from mltransfer.cases import cross_property
+    known = load("inorganic_refractive_index").groups.to_numpy().astype(object)[: len(toy.y)]
+    monkeypatch.setattr(cross_property, "read_published", lambda *_: replace(toy, groups=known))
+    monkeypatch.setattr(cross_property, "starter_sources", lambda: sources)
+    if not cross_property.seen_by(sources, known[toy.test]).any(): pytest.fail("the example must be known to the sources")
+    with pytest.raises(ValueError, match="test formulas of exfoliation_energy"): run(datasets=["exfoliation_energy"], folder=tmp_path)
+
+
 def test_a_finished_piece_is_read_and_not_computed(tmp_path):
     first = piece(tmp_path / "a" / "one.npz", lambda: {"x": np.arange(3), "names": np.array(["b"])})
     again = piece(tmp_path / "a" / "one.npz", lambda: 1 / 0)
@@ -72,7 +89,8 @@ def test_an_interrupted_piece_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("wrong, message", [(dict(size="huge"), "size must be"), (dict(datasets=["klo"]), "no data set 'klo'"), (dict(datasets=["nem300k"]), "nem300k is pem300k")])
+@pytest.mark.parametrize("wrong, message", [(dict(size="huge"), "size must be"), (dict(datasets=["klo"]), "no data set 'klo'"), (dict(datasets=["nem300k"]), "nem300k is pem300k"),
+                                            (dict(datasets="klu"), "put the name in a list"), (dict(datasets=[]), "one or more"), (dict(datasets=["klu", "klu"]), "each once"), (dict(seeds=0), "seeds is a number")])
 def test_wrong_arguments(wrong, message):
     with pytest.raises(ValueError, match=message): run(**wrong)
 
@@ -88,7 +106,8 @@ def test_demo_runs_and_repeats(tmp_path):
     report = run("demo", folder=tmp_path)
     assert list(report.table.index) == distinct()[:12] and set(report.figures) == {"ratios", "shares", "sources", "parity"}
     assert list(report.details) == distinct()[:12] and report.details["exfoliation_energy"].loc["transfer", "MAE [meV/atom]"] == report.table.loc["exfoliation_energy", "transfer"]
-    assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "10 computed sets and" in report.verdict
+    assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "10 computed sets and" in report.verdict and "Untrained networks in their place" in report.verdict
+    assert (report.table["seen in training"] < 0.6).all() and (report.table["null"] < 1.3 * report.table["direct"]).all()
     assert (report.table["ratio"] < 1).sum() >= 6, "even without networks"
     pieces = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")}
     again = run("demo", folder=tmp_path)

@@ -18,9 +18,10 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
+from ..audit import seen_by
 from ..blend import Blend
 from ..composition import ElementFractions
 from ..data import load, published_test_keys
@@ -33,6 +34,7 @@ from ..report import Report
 from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
 from ..transfer import SourcePrediction
+from ..validate import untrained
 
 # %% auto #0
 __all__ = ['SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average', 'judge',
@@ -106,6 +108,7 @@ def judge(
     data: Published, # One data set
     base: Mapping[str, NDArray], # Predictions of the median and the forest
     pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
+    null: Mapping[str, NDArray] | None = None, # Ours, of the first seed, with untrained sources
 ) -> dict[str, Any]: # One row of the table
     "Measure errors on the test rows."
     y, known = data.y[data.test], published_errors().loc[data.name]
@@ -118,7 +121,12 @@ def judge(
     row |= {"ratio": off["transfer"].mean() / known["best"], "direct ratio": off["direct"].mean() / known["best"]}
     row["low"], row["high"] = (b / known["best"] for b in _interval(lambda e, axis: e.mean(axis=axis), off["transfer"]))
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
-    row["gain low"], row["gain high"] = _interval(lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), off["transfer"], off["direct"])
+    quotient = lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis)
+    row["gain low"], row["gain high"] = _interval(quotient, off["transfer"], off["direct"])
+    if null is not None:
+        first, other = np.abs(pieces[0]["transfer"] - y), np.abs(null["transfer"] - y)
+        row |= {"null": other.mean(), "null gain": other.mean() / mae(y, pieces[0]["direct"]), "over null": first.mean() / other.mean()}
+        row["over null low"], row["over null high"] = _interval(quotient, first, other)
     return row | {"share of transfer": float(np.mean([p["share"] for p in pieces])), "seeds": len(pieces)}
 
 # %% ../../nbs/case_studies/cross_property.ipynb #0b19adea
@@ -130,7 +138,7 @@ def set_table(
     return pd.DataFrame({f"MAE [{row['unit']}]": [row[m] for m in methods], "on new formulas": [row.get(f"{m}, new formulas", np.nan) for m in methods],
                          "of the better published": [row[m] / better for m in methods]}, index=list(methods))
 
-# %% ../../nbs/case_studies/cross_property.ipynb #e339c0ec
+
 COMPARED = "the better of the two published errors"
 
 def verdict_text(
@@ -140,9 +148,12 @@ def verdict_text(
     def mean(column: str) -> float: return float(np.exp(np.log(table[column]).mean()))
     computed = ~table["dataset"].str.startswith("expt")
     below, helps, hurts = table["ratio"] < 1, table["gain high"] < 1, table["gain low"] > 1
-    return (f"With sources the error is below {COMPARED} on {(below & computed).sum()} of {computed.sum()} computed sets and {(below & ~computed).sum()} of {(~computed).sum()} measured ones; "
-            f"the geometric mean of the ratio is {mean('ratio'):.3f}. Without sources the same search reaches {mean('direct ratio'):.3f}, below on {(table['direct ratio'] < 1).sum()} of {len(table)}. "
-            f"So transfer itself multiplies the error by {mean('gain'):.3f}: it helps on {helps.sum()} sets, hurts on {hurts.sum()}, and is not distinguishable on {len(table) - helps.sum() - hurts.sum()}.")
+    words = (f"With sources the error is below {COMPARED} on {(below & computed).sum()} of {computed.sum()} computed sets and {(below & ~computed).sum()} of {(~computed).sum()} measured ones; "
+             f"the geometric mean of the ratio is {mean('ratio'):.3f}. Without sources the same search reaches {mean('direct ratio'):.3f}, below on {(table['direct ratio'] < 1).sum()} of {len(table)}. "
+             f"So adding the sources multiplies the error by {mean('gain'):.3f}: it helps on {helps.sum()} sets, hurts on {hurts.sum()}, and is not distinguishable on {len(table) - helps.sum() - hurts.sum()}.")
+    if "null" not in table: return words
+    over = (table["over null high"] < 1).sum(), (table["over null low"] > 1).sum()
+    return words + f" Untrained networks in their place multiply it by {mean('null gain'):.3f}; over these, trained ones stand at {mean('over null'):.3f}, help on {over[0]} sets and hurt on {over[1]} (one seed)."
 
 # %% ../../nbs/case_studies/cross_property.ipynb #27d41bbb
 def ratio_figure(
@@ -187,7 +198,7 @@ def source_map(
         rows = np.random.default_rng(0).permutation(np.flatnonzero(~d.test))[:1000]
         said, y = SourcePrediction(sources).fit(d.X).transform(d.X[rows]), d.y[rows]
         tree = DecisionTreeRegressor(max_leaf_nodes=10, min_samples_leaf=10, criterion="absolute_error", random_state=0)
-        found = [mae(y, cross_val_predict(tree, said[:, [j]], y, cv=5)) for j in range(said.shape[1])]
+        found = [mae(y, cross_val_predict(tree, said[:, [j]], y, cv=GroupKFold(5), groups=d.groups[rows])) for j in range(said.shape[1])]
         parts[d.name] = 1 - np.array(found) / np.abs(y - np.median(y)).mean()
     return pd.DataFrame(parts, index=names)
 
@@ -242,6 +253,7 @@ CAPTIONS = {
     "parity": "Predictions of the test rows against their values: the sets with the lowest, a middle and the highest ratio.",
 }
 
+# %% ../../nbs/case_studies/cross_property.ipynb #5173928b
 def run(
     size: Literal["demo", "full"] = "demo", # "demo": the twelve smallest sets, starter library, trees and kernels; "full": all sets, networks, five seeds
     random_state: int = 0, # First seed
@@ -252,18 +264,22 @@ def run(
 ) -> Report: # Table, verdict, figures
     "Compare with the published errors, with sources and without; the table of each set is in `details`."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    plan = SIZES[size]
-    names = chosen(datasets, plan.n_datasets)
+    plan, names = SIZES[size], chosen(datasets, SIZES[size].n_datasets)
+    if (n_seeds := plan.seeds if seeds is None else seeds) < 1: raise ValueError(f"seeds is a number of seeds, 1 or more, got {seeds}")
     sources = starter_sources() if plan.quick else read_sources(Path(folder) / "sources")
+    nulls = untrained(sources, random_state=1000 + random_state) # other first weights than those of the search's own network
     rows, read, said = [], [], []
     for name in names:
         read.append(data := read_published(name, sources[0].featurizer))
+        if (leak := seen_by(sources, data.groups[data.test])).any(): raise ValueError(f"sources in {folder} have seen {leak.sum()} test formulas of {name}: remove them there, to be trained again")
         keep = lambda end, compute: piece(Path(folder, size, f"{name}-{end}.npz"), compute)
-        found = [keep(k, partial(ours, data, sources, k, quick=plan.quick)) for k in range(random_state, random_state + (seeds or plan.seeds))]
-        rows.append(judge(data, keep("plain", partial(plain, data, random_state)), found)); said.append(average(found)["transfer"])
+        search = lambda models, k: partial(ours, data, models, k, quick=plan.quick)
+        found = [keep(k, search(sources, k)) for k in range(random_state, random_state + n_seeds)]
+        row = judge(data, keep(f"plain-{random_state}", partial(plain, data, random_state)), found, keep(f"null-{random_state}", search(nulls, random_state)))
+        rows.append(row | {"seen in training": seen_by(sources, data.groups[~data.test]).mean()}); said.append(average(found)["transfer"])
     table = pd.DataFrame(rows)
     figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure, "parity": parity_figure(read, said, table["ratio"])}
     for figure in figures.values(): plt.close(figure)
     return Report("How much of the error on 41 published data sets does transfer take away, beyond a good baseline?", table.set_index("dataset"), verdict_text(table),
                   figures, captions=CAPTIONS, details={r["dataset"]: set_table(r) for r in rows},
-                  notes=f"Gupta et al. 2021; {len(names)} data sets, {seeds or plan.seeds} seeds. No test formula is in any source.")
+                  notes=f"Gupta et al. 2021; {len(names)} data sets, {n_seeds} seeds. No test formula is in any source.")
