@@ -19,14 +19,16 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from .audit import seen_by
 from .candidates import heads
-from .core import check_target, log_target
+from .core import Kind, as_rows, check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
+from .keys import KEYS
 from .library import Library
 from .rank import Descriptors, rank, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
-from .uncertainty import ConformalRegressor
+from .uncertainty import ConformalRegressor, plus_interval
 
 # %% auto #0
 __all__ = ['Blocks', 'Folds', 'MeanOfRidges', 'Candidate', 'candidates', 'mixing_weights', 'Shotgun', 'transfer_map']
@@ -211,8 +213,16 @@ def mixing_weights(
     return (1 - share) * weights["direct"] + share * weights["transfer"]
 
 # %% ../nbs/70_shotgun.ipynb #34413d96
+def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
+    "Refuse what no search can be made with."
+    if model.selection not in ("nested", "optimistic"): raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
+    if isinstance(model.layers, (int, np.integer, str)): raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
+    if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
+
+
 def _folds(n: int, groups: ArrayLike | None, n_splits: int, random_state: int | None) -> Folds:
     "Inner folds, then all rows."
+    if n < 2 * n_splits: raise ValueError(f"n_splits={n_splits} needs at least {2 * n_splits} rows, got {n}")
     whole = (np.arange(n), np.arange(0))
     if groups is None: return [*KFold(n_splits, shuffle=True, random_state=random_state).split(np.zeros(n)), whole]
     groups = np.asarray(groups).astype(str)
@@ -256,6 +266,27 @@ def _leaderboard(names: Sequence[str], kinds: Sequence[str], predictions: NDArra
     table = pd.DataFrame({"candidate": names, "kind": kinds, "inner_mae": np.abs(predictions - y).mean(1), "weight": weights})
     return table.sort_values("inner_mae", kind="stable", ignore_index=True)
 
+
+def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_]:
+    "True for each row whose material some source was trained on; each kind of source knows materials by its own keys."
+    out, keys = np.zeros(len(rows), dtype=bool), {}
+    for _, piece in source_pieces(reader.sources, reader.names):
+        for kind in {t.kind for s in piece for t in s.tasks}:
+            if kind not in keys: keys[kind] = {i: k for i, row in enumerate(rows) if (k := _key(row, kind)) is not None}
+            out[list(keys[kind])] |= seen_by([s for s in piece if any(t.kind == kind for t in s.tasks)], list(keys[kind].values()))
+    return out
+
+
+def _key(row: Any, kind: Kind) -> str | None:
+    try: return KEYS[kind](row)
+    except ValueError: return None
+
+
+def _told(seen: NDArray[np.bool_] | None) -> str:
+    "What a summary adds if sources were trained on materials of the target."
+    if seen is None or not seen.any(): return ""
+    return f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources: on other materials expect a larger error; audit() tells which sources"
+
 # %% ../nbs/70_shotgun.ipynb #4d083ed0
 class _Search(RegressorMixin, BaseEstimator):
     "Search and predict."
@@ -268,9 +299,9 @@ class _Search(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the inner folds
     ) -> _Search: # Itself
         "Search, and fit what was chosen; sets `leaderboard_`, `chosen_`, `weights_`, `inner_mae_` and, if nested, `estimated_mae_`, `direct_mae_` and `transfer_share_`."
-        if self.selection not in ("nested", "optimistic"): raise ValueError(f"selection must be 'nested' or 'optimistic', got {self.selection!r}")
-        if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
-        y, table = check_target(y, max(10, 2 * self.n_splits), varies=True), Descriptors(X)
+        _check_options(self, y)
+        for old in ("_ranking", "_seen", "conformal_"): self.__dict__.pop(old, None) # made from the rows of another fit
+        y, table = check_target(y, 10, varies=True), Descriptors(X)
         if len(table) != len(y): raise ValueError(f"X has {len(table)} rows, but y has {len(y)}")
         self._reader = _Reader(self.sources, self.ids, self.layers, self.random_state)
         self.given_, self._folds = (X, y, groups), _folds(len(y), groups, self.n_splits, self.random_state)
@@ -339,17 +370,17 @@ class _Reports:
         "Say in a few lines what was chosen and how good it is; `unit` is that of the target."
         check_is_fitted(self, "weights_")
         show = lambda v: f"{v:.4g} {unit}".strip()
-        board = self.leaderboard_
+        board, told = self.leaderboard_, _told(self.seen_)
         if self.selection == "optimistic":
             return (f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same cross-validation that is reported, MAE {show(self.inner_mae_)}.\n"
-                    "This is the published protocol; new rows will fare worse. selection=\"nested\" gives an estimate to be trusted.")
+                    "This is the published protocol; new rows will fare worse. selection=\"nested\" gives an estimate to be trusted." + told)
         best = {kind: board[board["kind"] == kind].head(1) for kind in ("direct", "transfer", "null")}
         return "\n".join([
             f"{len(self.given_[1])} rows, {len(self._reader.names)} sources, {len(board)} candidates; the {'logarithm' if self.log_ else 'value'} of the target is learnt",
             *(f"best {kind}: {b['candidate'].iloc[0]}, inner MAE {show(b['inner_mae'].iloc[0])}" for kind, b in best.items() if len(b)),
             f"mixture of {len(self.chosen_)} candidates, {self.transfer_share_:.0%} transfer",
             f"estimated MAE {show(self.estimated_mae_)}, of direct models alone {show(self.direct_mae_)}; no weight has seen the fold it is judged on",
-            f"inner MAE {show(self.inner_mae_)}: optimistic, the weights were fitted to it; cross-validate the whole estimator to be sure"])
+            f"inner MAE {show(self.inner_mae_)}: optimistic, the weights were fitted to it; cross-validate the whole estimator to be sure"]) + told
 
     @threadpool_limits.wrap(limits=1)
     def permutation_test(
@@ -381,8 +412,9 @@ class _Reports:
     ) -> NDArray[np.float64]: # Lower and upper bound in the unit of `y`, shape (n_samples, 2)
         "Return CV+ intervals around the whole search; the first call repeats the search in ten folds."
         check_is_fitted(self, "weights_")
+        rows, y, groups = self.given_
+        plus_interval(np.zeros((1, len(y))), np.zeros(len(y)), level) # names a wrong level before ten searches run
         if not hasattr(self, "conformal_"):
-            rows, y, groups = self.given_
             self.conformal_ = ConformalRegressor(clone(self), cv=10, random_state=self.random_state).fit(rows, y, groups)
         return self.conformal_.predict_interval(X, level)
 
@@ -428,6 +460,13 @@ class Shotgun(_Reports, _Search):
         check_is_fitted(self, "weights_")
         if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
         return self._mix(self._direct, _split(Descriptors(X), next(source_pieces(self.sources, self._reader.names[:1]))[1][0]))
+
+    @property
+    def seen_(self) -> NDArray[np.bool_] | None:
+        "True for each row that some source was trained on; `None` if the search was fitted on a table. Made when first asked for."
+        check_is_fitted(self, "weights_")
+        if not hasattr(self, "_seen"): self._seen = None if Descriptors(self.given_[0]).given else _seen(self._reader, as_rows(self.given_[0]))
+        return self._seen
 
     def _mix(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], blocks: Blocks) -> NDArray[np.float64]:
         return sum(w * self._scale.back(c.predict(model, blocks)) for w, c, model in models)

@@ -30,7 +30,7 @@ __all__ = ['plus_interval', 'ConformalRegressor', 'ApplicabilityDomain']
 # %% ../nbs/61_uncertainty.ipynb #214bd281
 def _rank(n: int, level: float) -> int:
     "Which of `n` sorted upper ends is the bound, counted from 1."
-    if not 0.5 <= level < 1: raise ValueError(f"level must be at least 0.5 and below 1, got {level}")
+    if not 0.5 <= level < 1: raise ValueError(f"level must be at least 0.5 and below 1, got {level}{'; write 0.9 for 90 %' if level >= 1 else ''}")
     rank = math.ceil(round(level * (n + 1), 9))
     if rank > n:
         need, most = math.ceil(round(level / (1 - level), 9)), math.floor(1000 * n / (n + 1)) / 1000

@@ -20,7 +20,7 @@ from mltransfer.plots import gain_map
 from mltransfer.pretrain import pretrain
 from mltransfer.rank import Descriptors, read_layers
 from mltransfer.shotgun import Shotgun, _folds, _Screen, candidates, mixing_weights, transfer_map
-from mltransfer.source import EstimatorSource, SourceModel
+from mltransfer.source import EstimatorSource, SourceModel, hash_keys
 from mltransfer.training import Schedule
 from mltransfer.validate import untrained
 
@@ -208,6 +208,26 @@ def test_intervals(sources, X, y):
     assert interval.shape == (len(y) - 40, 2) and inside.mean() > 0.65
 
 
+def test_a_wrong_level_is_named_before_ten_searches_run(fitted, X):
+    for level, said in ((90, "write 0.9 for 90 %"), (0.99, "40 rows give no finite interval")):
+        with pytest.raises(ValueError, match=said): fitted.predict_interval(X[40:], level=level)
+    assert not hasattr(fitted, "conformal_")
+
+
+def test_rows_that_sources_were_trained_on_are_told(sources, polymers, y):
+    known = np.isin(np.arange(len(polymers)), [*range(12), *range(60, 107)])
+    of_target = pretrain([polymers.where(known)], featurizer, n_models=1, hidden=(8,), schedule=Schedule(epochs=1), progress=False)
+    raw, expected = polymers.X[:40], np.isin([hash_keys([k])[0] for k in polymers.groups[:40]], of_target[0].seen)
+    assert 5 < expected.sum() <= 12 and not expected[12:].any(), "rows for the test of a source are not seen"
+    model = Shotgun([*sources[:1], *of_target], n_splits=2).fit(raw, y[:40])
+    assert model.seen_.tolist() == expected.tolist()
+    assert f"\n{expected.sum()} of 40 rows were in the training data of sources" in model.summary()
+    np.testing.assert_array_equal(model.fit(raw[::-1], y[39::-1]).seen_, expected[::-1])
+    assert "training data of sources" in Shotgun(of_target, selection="optimistic").fit(raw, y[:40]).summary()
+    assert not Shotgun(sources[:1], n_splits=2).fit(raw, y[:40]).seen_.any()
+    assert model.fit(featurizer.fit_transform(raw), y[:40]).seen_ is None, "a table does not say what its rows are"
+
+
 def test_direct_models_of_the_user(sources, X, y):
     model = Shotgun(sources, direct={"mine": Ridge(1.0)}).fit(X[:30], y[:30])
     assert "constitution + morgan, mine" in set(model.leaderboard_.query("kind == 'direct'")["candidate"])
@@ -239,6 +259,9 @@ def test_transfer_map(sources, polymers, y):
     ({}, None, lambda y: np.r_[np.nan, y[1:]], "row 0"), ({}, None, np.ones_like, "constant"), ({}, lambda X: X[:9], lambda y: y[:9], "need at least 10"),
     ({}, None, lambda y: y[:-1], "30 rows, but y has 29"), ({"sources": []}, None, None, "no sources"), ({"sources": [1]}, None, None, "must be SourceModel"),
     ({"selection": "best"}, None, None, "selection must be"), ({"layers": (9,)}, None, None, "has a layer"), ({"log": True}, None, lambda y: y - 5, "no logarithm"),
+    ({"layers": -1}, None, None, r"sequence such as \(-1,\)"), ({"layers": "output"}, None, None, "sequence such as"), ({"n_splits": 20}, None, None, "n_splits=20 needs at least 40 rows"),
+    ({"sources": Library.starter(), "ids": "efef"}, None, None, "put it in a list"), ({"sources": Library.starter(), "ids": pd.DataFrame({"a": ["x"]})}, None, None, "give its index"),
+    ({}, lambda X: load("polymer_density"), None, r"pass ds\.X"), ({}, lambda X: [], lambda y: y, "X has no rows"),
     ({"ids": ["a"]}, None, None, "not a Library"), ({}, lambda X: np.where(np.arange(30)[:, None] == 4, np.nan, X), None, "row 4"),
 ])
 def test_bad_input_is_named(sources, X, y, options, X_, y_, said):
