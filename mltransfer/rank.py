@@ -56,7 +56,7 @@ class Descriptors:
         try: return source.describe(self.X)
         except ValueError as error:
             kinds, counts = ", ".join(sorted({t.kind for t in source.tasks})), re.match(r"(\d+) of (\d+) rows", str(error))
-            if counts and counts[1] != counts[2]: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
+            if counts and 2 * int(counts[1]) <= int(counts[2]): raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
             raise ValueError(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
 
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:

@@ -107,7 +107,7 @@ def test_exactly_as_many_groups_as_folds():
     (6, np.arange(6.0), [0, 0, 0, 1, 1, 1], 3, "n_splits=3: need 2 to 2"),
     (6, np.arange(6.0), None, 1, "n_splits=1: need 2 to 6"),
     (6, np.full(6, 2.0), None, 3, "y is constant"),
-    (3, [1.0, np.nan, 2.0], None, 2, "row 1: np.float64"),
+    (3, [1.0, np.nan, 2.0], None, 2, "row 1: nan: not a finite"),
     (3, [1.0, 3.0, 2.0], ["a", None, "b"], 2, "row 1: None: no group"),
     (3, [1.0, 3.0, 2.0], [1.0, np.nan, 2.0], 2, "row 1: nan: no group"),
 ])
