@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 # %% auto #0
-__all__ = ['Kind', 'T', 'Task', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
+__all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
            'check_raw_or_table', 'seeds', 'Featurizer']
 
 # %% ../nbs/00_core.ipynb #2ff67145
@@ -39,19 +39,27 @@ class Task:
         return f"{self.property} [{self.unit}]" if self.unit else self.property
 
 # %% ../nbs/00_core.ipynb #05f0dd34
+class BadRows(ValueError):
+    "Rows that cannot be used: `n_bad` of `n_rows`."
+    n_bad: int
+    n_rows: int
+
+
 def bad_rows(
     what: str, # What a row should have been, e.g. "SMILES"
     bad: Sequence[tuple[int, Any, str]], # Position, value and reason of each bad row
     n: int, # Number of all rows
     remedy: str = "Correct or drop these rows (and their targets), then try again.", # What to do about it
-) -> ValueError: # To be raised by the caller
+) -> BadRows: # To be raised by the caller
     "Make one error that names every bad row, the first ten in full."
     def show(value: Any) -> str:
         text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
         return text if len(text) <= 60 else text[:57] + "..."
     lines = [f"  row {i}: {show(v)}: {why}" for i, v, why in bad[:10]]
     if len(bad) > 10: lines.append(f"  ... and {len(bad) - 10} more")
-    return ValueError("\n".join([f"{len(bad)} of {n} rows cannot be used as {what}:", *lines, remedy]))
+    error = BadRows("\n".join([f"{len(bad)} of {n} rows cannot be used as {what}:", *lines, remedy]))
+    error.n_bad, error.n_rows = len(bad), n # set here, so that the error can travel between processes
+    return error
 
 # %% ../nbs/00_core.ipynb #6b7f8c3b
 def as_rows(

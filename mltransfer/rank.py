@@ -5,7 +5,6 @@
 # %% ../nbs/54_rank.ipynb #ed2b1c2a
 from __future__ import annotations
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from scipy.special import gammaln
 
 from threadpoolctl import threadpool_limits
 
-from .core import as_rows, check_table, check_target
+from .core import BadRows, as_rows, check_table, check_target
 from .featurizers import featurizer_parts
 from .library import Library, read_ids
 from .networks import build_network
@@ -55,8 +54,8 @@ class Descriptors:
     def _made(self, source: SourceModel) -> NDArray[np.float32]:
         try: return source.describe(self.X)
         except ValueError as error:
-            kinds, counts = ", ".join(sorted({t.kind for t in source.tasks})), re.match(r"(\d+) of (\d+) rows", str(error))
-            if counts and 2 * int(counts[1]) <= int(counts[2]): raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
+            kinds = ", ".join(sorted({t.kind for t in source.tasks}))
+            if isinstance(error, BadRows) and 2 * error.n_bad <= error.n_rows: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
             raise ValueError(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
 
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:

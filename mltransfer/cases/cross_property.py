@@ -271,12 +271,13 @@ def run(
     rows, read, said = [], [], []
     for name in names:
         read.append(data := read_published(name, sources[0].featurizer))
-        if (leak := seen_by(sources, data.groups[data.test])).any(): raise ValueError(f"sources in {folder} have seen {leak.sum()} test formulas of {name}: remove them there, to be trained again")
+        seen = seen_by(sources, data.groups)
+        if (leak := seen[data.test]).any(): raise ValueError(f"sources in {folder} have seen {leak.sum()} test formulas of {name}: remove them there, to be trained again")
         keep = lambda end, compute: piece(Path(folder, size, f"{name}-{end}.npz"), compute)
         search = lambda models, k: partial(ours, data, models, k, quick=plan.quick)
         found = [keep(k, search(sources, k)) for k in range(random_state, random_state + n_seeds)]
         row = judge(data, keep(f"plain-{random_state}", partial(plain, data, random_state)), found, keep(f"null-{random_state}", search(nulls, random_state)))
-        rows.append(row | {"seen in training": seen_by(sources, data.groups[~data.test]).mean()}); said.append(average(found)["transfer"])
+        rows.append(row | {"seen in training": seen[~data.test].mean()}); said.append(average(found)["transfer"])
     table = pd.DataFrame(rows)
     figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure, "parity": parity_figure(read, said, table["ratio"])}
     for figure in figures.values(): plt.close(figure)
