@@ -85,19 +85,20 @@ def train(
     schedule: Schedule = Schedule(), # How to train
     *,
     random_state: int = 0, # Seed of the order of rows and of dropout
+    device: str = "cpu", # Where to train, "cpu" or "cuda"; the network comes back
 ) -> list[float]: # Validation loss after each epoch
     "Train a network and keep the weights that were best on the validation rows."
     _check_rows(rows, valid)
-    x, y, xv, yv = (torch.as_tensor(a) for a in (X[rows], Y[rows], X[valid], Y[valid]))
-    n_steps = max(1, len(rows) // schedule.batch_size)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    on, n_steps = torch.device(device), max(1, len(rows) // schedule.batch_size)
+    x, y, xv, yv = (torch.as_tensor(a, device=on) for a in (X[rows], Y[rows], X[valid], Y[valid]))
+    optimizer = torch.optim.AdamW(net.to(on).parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
     history, best = [], None
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
         torch.manual_seed(random_state)
         for epoch in range(schedule.epochs):
             net.train()
-            for batch in torch.randperm(len(x)).tensor_split(n_steps):
+            for batch in torch.randperm(len(x)).to(on).tensor_split(n_steps):
                 optimizer.zero_grad()
                 masked_loss(net(x[batch]), y[batch], schedule.loss).backward()
                 optimizer.step(); cycle.step()
@@ -106,6 +107,7 @@ def train(
             if history[-1] <= min(history): best = {k: v.clone() for k, v in net.state_dict().items()}
             if epoch - int(np.argmin(history)) >= schedule.patience: break
     net.load_state_dict(best)
+    net.to("cpu")
     return history
 
 # %% ../nbs/24_training.ipynb #82ebf9f7
@@ -243,13 +245,13 @@ def _spec(shape: Sequence[int] | Mapping[str, Any]) -> dict[str, Any]:
 
 def _train_one(
     spec: dict[str, Any], columns: NDArray[np.integer], X: NDArray[np.float32], Y: NDArray[np.float32],
-    rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seed: int,
+    rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seed: int, device: str,
 ) -> tuple[dict[str, Tensor], float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         net = build_network(spec, random_state=seed)
-        history = train(net, X[:, columns], Y, rows, valid, schedule, random_state=seed)
+        history = train(net, X[:, columns], Y, rows, valid, schedule, random_state=seed, device=device)
     finally: torch.set_num_threads(threads)
     return net.state_dict(), min(history)
 
@@ -311,7 +313,7 @@ def _train_job(
     rows: NDArray[np.integer], valid: NDArray[np.integer], schedule: Schedule, seeds: Sequence[int], device: str,
 ) -> Trained:
     if file and (kept := _read_job(file)): return kept
-    if len(specs) == 1 and device == "cpu": trained = [_train_one(specs[0], columns[0], X, Y, rows, valid, schedule, seeds[0])]
+    if len(specs) == 1: trained = [_train_one(specs[0], columns[0], X, Y, rows, valid, schedule, seeds[0], device)]
     else: trained = _train_several(specs, columns, X, Y, rows, valid, schedule, seeds, device)
     if file: _write_job(file, trained)
     return trained

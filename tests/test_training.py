@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from joblib import parallel_config
 
 from mltransfer.core import seeds
-from mltransfer.networks import MLP, ResidualMLP, build
+from mltransfer.networks import MLP, ResidualMLP, build, random_spec
 from mltransfer.training import (
     Schedule, _captured, _forward, _jobs, _orders, _pad_columns, _read_job, _see, _stack, _write_job, masked_loss, train, train_many, train_stack,
 )
@@ -161,6 +161,35 @@ def test_wrong_sizes_are_refused():
 def test_without_a_gpu_nothing_is_captured():
     compute = lambda: None
     assert _captured(compute, CPU) is compute
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    "A device that keeps shapes only: whatever is left behind, or read before the end of an epoch, is an error there."
+    adamw = torch.optim.AdamW
+    monkeypatch.setattr(torch.optim, "AdamW", lambda *a, fused, **how: adamw(*a, **how)) # the fused one is for real devices
+    return "meta"
+
+
+@pytest.mark.parametrize("columns", [None, [np.arange(12), np.array([3, 1, 7])]])
+def test_a_stack_keeps_an_epoch_on_its_device(elsewhere, columns):
+    nets = [build((12 if columns is None else len(columns[i]), 9, 2), random_state=i) for i in range(2)]
+    with pytest.raises(RuntimeError, match="item.. cannot be called on meta") as stopped:
+        train_stack.__wrapped__(nets, *data(), Schedule(epochs=1, batch_size=50), columns=columns, random_states=[0, 1], device=elsewhere)
+    assert "update" in [step.name for step in stopped.traceback] # only there is a number read
+
+
+@pytest.mark.parametrize("net", [MLP((12, 9, 2), dropout=0.1), ResidualMLP((12, 8, 8, 2))])
+def test_one_network_keeps_an_epoch_on_its_device(elsewhere, net):
+    with pytest.raises(RuntimeError, match="item.. cannot be called on meta"):
+        train.__wrapped__(net, *data(), Schedule(epochs=1, batch_size=50), device=elsewhere)
+    assert not net.training and all(p.device.type == elsewhere and p.grad is not None for p in net.parameters()) # all steps done, and the first validation
+
+
+def test_networks_that_cannot_be_stacked_are_trained_on_any_device():
+    encoder = random_spec("encoder", 12, 2, hidden=(8, 8))
+    here, = train_many([encoder], *data(), Schedule(epochs=2), progress=False, device="cpu:0") # a name unlike "cpu", the same device
+    assert same([here], train_many([encoder], *data(), Schedule(epochs=2), progress=False))
 
 
 # --- checkpoints

@@ -50,6 +50,7 @@ def read_sources(
     n_models: int = 2, # Networks, each with first weights of its own, > 0
     *,
     n_jobs: int = 1, # Worker processes of the training
+    device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> list[SourceModel]: # Multi-task encoders
     "Open the encoders in `folder`; train them first if they are not there (10 minutes each on one core)."
     files = [Path(folder) / f"encoder{i}.safetensors" for i in range(n_models)]
@@ -57,7 +58,8 @@ def read_sources(
         Path(folder).mkdir(parents=True, exist_ok=True)
         data = [d.where(ElementFractions().readable(d.groups)) for d in map(load, SOURCES)]
         made = pretrain(data, paper_inputs(), recipe="encoder", n_models=n_models, hidden=(512,) * 4,
-                        exclude=published_test_keys(), schedule=Schedule(epochs=20, batch_size=256, loss="mae"), n_jobs=n_jobs, checkpoint=Path(folder) / "networks", progress=False)
+                        exclude=published_test_keys(), schedule=Schedule(epochs=20, batch_size=256, loss="mae"), n_jobs=n_jobs, device=device,
+                        checkpoint=Path(folder) / "networks", progress=False)
         for source, file in zip(made, files): save_source(source, file)
     return [load_source(f) for f in files]
 

@@ -56,6 +56,7 @@ def read_elemnet(
     name: str = "mp_formation_energy", # One of `PROPERTIES`
     *,
     epochs: int = 8, # Passes over the source data, > 0; fewer if they would be more than 8,000 steps
+    device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> SourceModel: # One property from element fractions
     "Open an ElemNet in `folder`; train it first if it is not there (three to eight minutes on one core)."
     if not (file := Path(folder, f"elemnet-{name}.safetensors")).exists():
@@ -63,7 +64,7 @@ def read_elemnet(
         d = load(name)
         passes = min(epochs, max(1, 8000 * 128 // len(d)))
         save_source(pretrain([d.where(ElementFractions().readable(d.groups))], ElementFractions(), recipe="yamada-1", hidden=ELEMNET, exclude=published_test_keys(),
-                             schedule=Schedule(epochs=passes, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae"), progress=False)[0], file)
+                             schedule=Schedule(epochs=passes, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae"), device=device, progress=False)[0], file)
     return load_source(file)
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #6fa40bfd
