@@ -13,8 +13,8 @@ from rdkit import Chem, rdBase
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'open_ends', 'polymer_key', 'check_amounts', 'parse_formula',
-           'composition_key', 'structure_key', 'in_reserve']
+__all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'polymer_key', 'check_amounts',
+           'parse_formula', 'composition_key', 'structure_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #b49d4776
 def read_smiles(
@@ -43,6 +43,13 @@ def molecule_key(
     return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 # %% ../nbs/01_keys.ipynb #415b1dc7
+def has_open_ends(
+    smiles: str, # Of a molecule or a repeat unit
+) -> bool: # Whether there is any `*`; `open_ends` tells whether they are right
+    "Tell a repeat unit from a molecule."
+    return "*" in smiles or "#0" in smiles
+
+
 def open_ends(
     mol: Chem.Mol, # A repeat unit
 ) -> tuple[Chem.Atom, Chem.Atom]: # The two `*` atoms

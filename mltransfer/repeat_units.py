@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rdkit import Chem
 
-from .keys import open_ends, polymer_key, read_smiles
+from .keys import has_open_ends, open_ends, polymer_key, read_smiles
 
 if TYPE_CHECKING: from PIL.Image import Image
 
@@ -77,7 +77,7 @@ def read_molecule(
     "Read a row: a molecule as it is, a repeat unit as the molecule that stands for it."
     if repeat not in Repeat.__args__: raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
     mol = read_smiles(smiles)
-    if "*" not in smiles and "#0" not in smiles: return mol
+    if not has_open_ends(smiles): return mol
     if repeat == "ring": return ring(smiles)
     capped = Chem.RWMol(chain(smiles, 3 if repeat == "oligomer" else 1))
     for a in open_ends(capped): a.SetAtomicNum(1)

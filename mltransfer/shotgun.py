@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 
 from .audit import seen_by
 from .candidates import heads
-from .core import Kind, as_rows, check_target, log_target
+from .core import Kind, as_rows, bad_rows, check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
-from .keys import KEYS
+from .keys import KEYS, has_open_ends
 from .library import Library
 from .rank import Descriptors, rank, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
@@ -449,7 +449,7 @@ class Shotgun(_Reports, _Search):
     def predict(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
         "Predict new materials, raw inputs or a table as in `fit`."
         check_is_fitted(self, "weights_")
-        table, used = Descriptors(X), {b for _, c, _ in self._models for b in c.blocks} # blocks without weight are not read
+        table, used = self._new(X), {b for _, c, _ in self._models for b in c.blocks} # blocks without weight are not read
         blocks = {"best": self._reader.single(table, self._best)} if "best" in used else {}
         if used := used - {"best"}: blocks |= self._reader.blocks(table, only=used)
         return self._mix(self._models, blocks)
@@ -459,7 +459,7 @@ class Shotgun(_Reports, _Search):
         "Predict with the direct models of least inner error alone: the baseline of this search, chosen by the same folds."
         check_is_fitted(self, "weights_")
         if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
-        return self._mix(self._direct, _split(Descriptors(X), next(source_pieces(self.sources, self._reader.names[:1]))[1][0]))
+        return self._mix(self._direct, _split(self._new(X), next(source_pieces(self.sources, self._reader.names[:1]))[1][0]))
 
     @property
     def seen_(self) -> NDArray[np.bool_] | None:
@@ -467,6 +467,14 @@ class Shotgun(_Reports, _Search):
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_seen"): self._seen = None if Descriptors(self.given_[0]).given else _seen(self._reader, as_rows(self.given_[0]))
         return self._seen
+
+    def _new(self, X: ArrayLike | Iterable[Any]) -> Descriptors:
+        "New materials; a search that was fitted on repeat units takes no monomers."
+        table, known = Descriptors(X), Descriptors(self.given_[0])
+        unit = lambda row: isinstance(row, str) and has_open_ends(row)
+        if not (table.given or known.given) and all(map(unit, known.X)) and (bad := [(i, row, "has no open ends `*`") for i, row in enumerate(table.X) if not unit(row)]):
+            raise bad_rows("repeat units, as in `fit`", bad, len(table), "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.")
+        return table
 
     def _mix(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], blocks: Blocks) -> NDArray[np.float64]:
         return sum(w * self._scale.back(c.predict(model, blocks)) for w, c, model in models)

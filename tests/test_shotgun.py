@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mltransfer.core import Task
+from mltransfer.core import BadRows, Task
 from mltransfer.data import load
 from mltransfer.library import Library
 from mltransfer.molecule import Constitution, Morgan
@@ -226,6 +226,14 @@ def test_rows_that_sources_were_trained_on_are_told(sources, polymers, y):
     assert "training data of sources" in Shotgun(of_target, selection="optimistic").fit(raw, y[:40]).summary()
     assert not Shotgun(sources[:1], n_splits=2).fit(raw, y[:40]).seen_.any()
     assert model.fit(featurizer.fit_transform(raw), y[:40]).seen_ is None, "a table does not say what its rows are"
+
+
+def test_monomers_are_not_taken_for_repeat_units(sources, polymers, y):
+    model = Shotgun(sources).fit(polymers.X[:20].tolist(), y[:20])
+    for predict in (model.predict, model.predict_direct):
+        with pytest.raises(BadRows, match=r"2 of 3 rows cannot be used as repeat units.*\n  row 0: 'C=C': has no open ends.*\n  row 2: 'C=Cc1ccccc1'"): predict(["C=C", "*CC*", "C=Cc1ccccc1"])
+    molecules = Shotgun(sources).fit([s.replace("*", "C") for s in polymers.X[:20]], y[:20])
+    assert np.isfinite(molecules.predict(["C=C", "*CC*"])).all() # molecules and repeat units share descriptors; only a whole table of units says what is meant
 
 
 def test_direct_models_of_the_user(sources, X, y):
