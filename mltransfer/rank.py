@@ -25,9 +25,13 @@ from .ridge import Ridges
 from .source import EstimatorSource, Layer, SourceModel, check_sources
 
 # %% auto #0
-__all__ = ['Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
+__all__ = ['OtherKind', 'Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
 
 # %% ../nbs/54_rank.ipynb #0f053e01
+class OtherKind(ValueError):
+    "Most rows are nothing that the sources can read, as formulas are for sources of molecules."
+
+
 class Descriptors:
     "The descriptor table that each source reads, computed once per featurizer, from raw inputs or a given table."
 
@@ -56,7 +60,7 @@ class Descriptors:
         except ValueError as error:
             kinds = ", ".join(sorted({t.kind for t in source.tasks}))
             if isinstance(error, BadRows) and 2 * error.n_bad <= error.n_rows: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
-            raise ValueError(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
+            raise OtherKind(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
 
     def _checked(self, source: SourceModel) -> NDArray[np.float32]:
         n = len(source.featurizer.get_feature_names_out())

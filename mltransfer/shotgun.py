@@ -25,10 +25,10 @@ from .core import Kind, as_rows, bad_rows, check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
 from .keys import KEYS, has_open_ends
 from .library import Library
-from .rank import Descriptors, rank, read_layers, source_names, source_pieces, untrained_like
+from .rank import Descriptors, OtherKind, rank, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
-from .uncertainty import ConformalRegressor, plus_interval
+from .uncertainty import ConformalRegressor, bound_rank
 
 # %% auto #0
 __all__ = ['Blocks', 'Folds', 'MeanOfRidges', 'Candidate', 'candidates', 'mixing_weights', 'Shotgun', 'transfer_map']
@@ -217,6 +217,7 @@ def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
     "Refuse what no search can be made with."
     if model.selection not in ("nested", "optimistic"): raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
     if isinstance(model.layers, (int, np.integer, str)): raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
+    if not isinstance(model.log, (bool, np.bool_)) and model.log != "auto": raise ValueError(f"log must be True, False or 'auto', got {model.log!r}")
     if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
 
 
@@ -245,8 +246,10 @@ class _Scale:
 
 def _scale(parts: Blocks, y: NDArray[np.float64], log: bool | Literal["auto"]) -> _Scale:
     "Learn the logarithm if asked to, or if that is better for a wide positive target."
-    if log is True: log_target(y) # which names the rows that have no logarithm
-    if log != "auto" or y.min() <= 0 or y.max() < 3 * y.min(): return _Scale(y, log is True)
+    if log != "auto":
+        if log: log_target(y) # which names the rows that have no logarithm
+        return _Scale(y, bool(log))
+    if y.min() <= 0 or y.max() < 3 * y.min(): return _Scale(y, log=False)
     X, blocks = np.hstack([t[0] for t in parts.values()]), column_ranges(t[0].shape[1] for t in parts.values())
     scales = [_Scale(y, log=False), _Scale(y, log=True)]
     return min(scales, key=lambda s: np.abs(s.back(KernelRidgeCV(blocks=blocks).fit(X, s.y).loo_) - y).mean())
@@ -413,7 +416,7 @@ class _Reports:
         "Return CV+ intervals around the whole search; the first call repeats the search in ten folds."
         check_is_fitted(self, "weights_")
         rows, y, groups = self.given_
-        plus_interval(np.zeros((1, len(y))), np.zeros(len(y)), level) # names a wrong level before ten searches run
+        bound_rank(len(y), level) # names a wrong level before ten searches run
         if not hasattr(self, "conformal_"):
             self.conformal_ = ConformalRegressor(clone(self), cv=10, random_state=self.random_state).fit(rows, y, groups)
         return self.conformal_.predict_interval(X, level)
@@ -498,9 +501,7 @@ def transfer_map(
         table, y = Descriptors(X), check_target(y, 5, varies=True)
         for name, group in sources.items():
             try: parts = [t[0] for t in _split(table, group[0]).values()]
-            except ValueError as error:
-                if "X does not fit" not in str(error): raise
-                continue
+            except OtherKind: continue
             hidden = [t for _, _, t in read_layers(group, table, layers)]
             errors = []
             for blocks in (parts, [*parts, np.hstack(hidden)]):

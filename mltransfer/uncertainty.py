@@ -25,11 +25,14 @@ from .metrics import check_prediction
 from .splits import check_groups
 
 # %% auto #0
-__all__ = ['plus_interval', 'ConformalRegressor', 'ApplicabilityDomain']
+__all__ = ['bound_rank', 'plus_interval', 'ConformalRegressor', 'ApplicabilityDomain']
 
 # %% ../nbs/61_uncertainty.ipynb #214bd281
-def _rank(n: int, level: float) -> int:
-    "Which of `n` sorted upper ends is the bound, counted from 1."
+def bound_rank(
+    n: int, # Rows with a known error
+    level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
+) -> int: # From 1 to n
+    "Return which of `n` sorted upper ends is the bound, or say why there is none."
     if not 0.5 <= level < 1: raise ValueError(f"level must be at least 0.5 and below 1, got {level}{'; write 0.9 for 90 %' if level >= 1 else ''}")
     rank = math.ceil(round(level * (n + 1), 9))
     if rank > n:
@@ -49,7 +52,7 @@ def plus_interval(
     residuals, predicted = np.abs(check_target(residuals, n_min=1)), check_array(predicted, dtype=float)
     n = len(residuals)
     if predicted.shape[1] != n: raise ValueError(f"predicted has {predicted.shape[1]} columns, but there are {n} residuals")
-    rank = _rank(n, level)
+    rank = bound_rank(n, level)
     half = residuals * np.asarray(spread, dtype=float)
     low = np.partition(predicted - half, n - rank, axis=1)[:, n - rank]
     high = np.partition(predicted + half, rank - 1, axis=1)[:, rank - 1]
@@ -146,7 +149,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, shape (n_samples, 2)
         "Return the CV+ interval of each row."
         check_is_fitted(self)
-        _rank(len(self.residuals_), level) # a wrong level is named before the models work
+        bound_rank(len(self.residuals_), level) # a wrong level is named before the models work
         said = Parallel(n_jobs=self.n_jobs)(delayed(_said)(*pair, X) for pair in self.models_)
         predicted, spread = (np.column_stack(columns) for columns in zip(*said))
         relative, k = self.residuals_ / self.spread_, self.fold_

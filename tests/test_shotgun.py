@@ -263,6 +263,7 @@ def test_transfer_map(sources, polymers, y):
 
 
 @pytest.mark.parametrize("options, X_, y_, said", [
+    ({"log": "yes"}, None, None, "log must be True, False or 'auto', got 'yes'"), ({"log": np.True_}, None, lambda y: y - 2, "has no logarithm"),
     ({}, lambda X: X[:, :5], None, "X has 5 descriptors"), ({}, lambda X: ["Fe2O3"] * 30, None, "X does not fit"), ({}, lambda X: ["C1CC"] * 30, None, "row 9"),
     ({}, None, lambda y: np.r_[np.nan, y[1:]], "row 0"), ({}, None, np.ones_like, "constant"), ({}, lambda X: X[:9], lambda y: y[:9], "need at least 10"),
     ({}, None, lambda y: y[:-1], "30 rows, but y has 29"), ({"sources": []}, None, None, "no sources"), ({"sources": [1]}, None, None, "must be SourceModel"),
