@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mltransfer.cases.cross_property_methods import ELEMNET, PROPERTIES, TRANSFER, blank, choose, line, run, scratch_methods, transfer_methods, try_methods
+from mltransfer.cases.cross_property_methods import ELEMNET, PROPERTIES, blank, choose, line, run, scratch_methods, transfer_methods, try_methods
 from mltransfer.composition import ElementFractions, PhysicalAttributes
 from mltransfer.data import load
 from mltransfer.published import Published
@@ -39,7 +39,9 @@ def test_the_grid_is_whole(toy, source):
     assert {kind for kind, _, _ in scratch_methods(toy, 0).values()} == {"scratch"} and {kind for kind, _, _ in transfer_methods(toy, source, 0).values()} == {"transfer"}
 
 
-def test_transfer_methods_have_the_names_that_a_run_takes(toy, source): assert tuple(transfer_methods(toy, source, 0)) == TRANSFER
+def test_some_of_the_grid(toy, source):
+    some = transfer_methods(toy, source, 0, names=["DL(Freezing)", "ModFineTune"])
+    assert list(some) == ["DL(Freezing)", "ModFineTune"] and some["DL(Freezing)"][1].shape == (len(toy.y), 8) and some["ModFineTune"][1] is toy.fractions
 
 
 def test_test_values_change_nothing(toy, source):

@@ -31,9 +31,9 @@ from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
 
 # %% auto #0
-__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'TRANSFER', 'SIZES', 'CAPTIONS', 'blank', 'read_elemnet',
-           'scratch_methods', 'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure', 'verdict_text',
-           'Size', 'run']
+__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'TUNED', 'READ', 'TRANSFER', 'SIZES', 'CAPTIONS', 'blank',
+           'read_elemnet', 'scratch_methods', 'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure',
+           'verdict_text', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #b4300686
 ELEMNET = tuple(random_spec("elemnet", 86)["widths"][1:-1])
@@ -91,20 +91,25 @@ def scratch_methods(
     return made
 
 
+TUNED: dict[str, int | None] = {"FineTune": 0, "ModFineTune": None} # Output of the source to go on with
+READ = {"FeatExtr 1": 0, "FeatExtr 2": 1, "FeatExtr 3": 2, "FeatExtr 4": 3, "Freezing": -1} # Layer that is read
+TRANSFER = (*TUNED, *(f"{head}({layer})" for layer in READ for head in ("ML", "DL")))
+
 def transfer_methods(
     data: Published, # One data set
     source: SourceModel, # ElemNet on element fractions
     random_state: int, # Seed
     schedule: Schedule = SIXTY, # How networks are trained
+    *,
+    names: Sequence[str] = TRANSFER, # Which of them
 ) -> dict[str, Method]: # Kind, table and model by name
     "List the paper's models that start from one source."
-    tuned = lambda keep: ("transfer", data.fractions, _net(source, keep, data, schedule, random_state))
-    made = {"FineTune": tuned(0), "ModFineTune": tuned(None)}
-    for name, k in (*((f"FeatExtr {k + 1}", k) for k in range(4)), ("Freezing", -1)):
-        layer = source.hidden(data.fractions, k)
-        made[f"ML({name})"] = "transfer", layer, RandomForestRegressor(100, random_state=random_state)
-        made[f"DL({name})"] = "transfer", layer, _net(blank(layer[~data.test], random_state=random_state), None, data, schedule, random_state)
-    return made
+    def model(name: str) -> tuple[NDArray[np.float32], RegressorMixin]:
+        if name in TUNED: return data.fractions, _net(source, TUNED[name], data, schedule, random_state)
+        head, layer = name[:2], source.hidden(data.fractions, READ[name[3:-1]])
+        if head == "ML": return layer, RandomForestRegressor(100, random_state=random_state)
+        return layer, _net(blank(layer[~data.test], random_state=random_state), None, data, schedule, random_state)
+    return {name: ("transfer", *model(name)) for name in names}
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #5d75c11c
 def try_methods(
@@ -187,7 +192,6 @@ class Size:
     epochs: int # Of the sources
     schedule: Schedule # Of everything else
 
-TRANSFER = ("FineTune", "ModFineTune", *(f"{head}({layer})" for layer in ("FeatExtr 1", "FeatExtr 2", "FeatExtr 3", "FeatExtr 4", "Freezing") for head in ("ML", "DL")))
 SIZES = {"demo": Size(slice(1), ("inorganic_refractive_index",), TRANSFER, 1, replace(SIXTY, epochs=1)), "full": Size(slice(12), PROPERTIES[:1], TRANSFER, 8, SIXTY),
          "rest": Size(slice(12, None), PROPERTIES[:1], TRANSFER[:1], 8, replace(SIXTY, batch_size=64))}
 CAPTIONS = {"grid": "Every method over the published error of its kind: dots are all that were tried, diamonds what validation rows chose."}
@@ -214,7 +218,7 @@ def run(
         found = [keep("scratch", lambda: scratch_methods(data, random_state, plan.schedule))]
         for p in properties or plan.properties:
             source = lambda: read_elemnet(Path(folder, "demo-sources" if size == "demo" else "sources"), p, epochs=plan.epochs)
-            found.append(keep(p + part, lambda: {m: v for m, v in transfer_methods(data, source(), random_state, plan.schedule).items() if m in wanted}))
+            found.append(keep(p + part, lambda: transfer_methods(data, source(), random_state, plan.schedule, names=wanted)))
             found[-1]["names"] = np.array([f"{m} from {p}" for m in found[-1]["names"]])
         tables[name] = choose(data, found)
         rows.append(line(data, tables[name]))
