@@ -37,9 +37,9 @@ from ..transfer import SourcePrediction
 from ..validate import untrained
 
 # %% auto #0
-__all__ = ['SOURCES', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average', 'judge',
-           'set_table', 'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure', 'size_figure',
-           'Size', 'run']
+__all__ = ['SOURCES', 'METHODS', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average',
+           'judge', 'set_table', 'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure',
+           'size_figure', 'Size', 'run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #23ea57fc
 SOURCES = ("oqmd_band_gap", "oqmd_energy_per_atom", "oqmd_formation_enthalpy", "oqmd_volume_per_atom", "mp_formation_energy", "mp_band_gap",
@@ -132,13 +132,16 @@ def judge(
     return row | {"share of transfer": float(np.mean([p["share"] for p in pieces])), "seeds": len(pieces)}
 
 # %% ../../nbs/case_studies/cross_property.ipynb #0b19adea
+METHODS = ("median", "forest", "direct", "transfer", "null")
+
 def set_table(
     row: Mapping[str, Any], # What `judge` returned
-) -> pd.DataFrame: # One row per method
-    "Put all methods of one set side by side."
-    better, methods = published_errors().loc[row["dataset"], "best"], ("scratch published", "transfer published", "median", "forest", "direct", "transfer")
+    methods: Sequence[str] = METHODS, # Which methods; "null" only if there is one
+) -> pd.DataFrame: # One row per method, after those that are published
+    "Put methods of one set side by side."
+    better, methods = published_errors().loc[row["dataset"], "best"], ["scratch published", "transfer published", *(m for m in methods if m in row)]
     return pd.DataFrame({f"MAE [{row['unit']}]": [row[m] for m in methods], "on new formulas": [row.get(f"{m}, new formulas", np.nan) for m in methods],
-                         "of the better published": [row[m] / better for m in methods]}, index=list(methods))
+                         "of the better published": [row[m] / better for m in methods]}, index=methods)
 
 
 COMPARED = "the better of the two published errors"
@@ -261,12 +264,15 @@ def run(
     random_state: int = 0, # First seed
     *,
     datasets: Iterable[str] | None = None, # Some of `distinct()` instead of those of the size
+    methods: Iterable[str] | None = None, # Some of `METHODS`, for the tables of the sets; all if `None`. Without "null" there is no search with untrained sources
     seeds: int | None = None, # Number of seeds instead of that of the size, > 0
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # Table, verdict, figures
     "Compare with the published errors, with sources and without; the table of each set is in `details`."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, names = SIZES[size], chosen(datasets, SIZES[size].n_datasets)
+    wanted = METHODS if methods is None else tuple(methods)
+    if wrong := [m for m in wanted if m not in METHODS]: raise ValueError(f"no method {wrong[0]!r}; there are {', '.join(METHODS)}")
     if (n_seeds := plan.seeds if seeds is None else seeds) < 1: raise ValueError(f"seeds is a number of seeds, 1 or more, got {seeds}")
     sources = starter_sources() if plan.quick else read_sources(Path(folder) / "sources")
     nulls = untrained(sources, random_state=1000 + random_state) # other first weights than those of the search's own network
@@ -278,11 +284,12 @@ def run(
         keep = lambda end, compute: piece(Path(folder, size, f"{name}-{end}.npz"), compute)
         search = lambda models, k: partial(ours, data, models, k, quick=plan.quick)
         found = [keep(k, search(sources, k)) for k in range(random_state, random_state + n_seeds)]
-        row = judge(data, keep(f"plain-{random_state}", partial(plain, data, random_state)), found, keep(f"null-{random_state}", search(nulls, random_state)))
+        null = keep(f"null-{random_state}", search(nulls, random_state)) if "null" in wanted else None
+        row = judge(data, keep(f"plain-{random_state}", partial(plain, data, random_state)), found, null)
         rows.append(row | {"seen in training": seen[~data.test].mean()}); said.append(average(found)["transfer"])
     table = pd.DataFrame(rows)
     figures = {"ratios": ratio_figure(table), "shares": share_figure(table), "sources": gain_map(source_map(read, sources)).figure, "parity": parity_figure(read, said, table["ratio"])}
     for figure in figures.values(): plt.close(figure)
     return Report("How much of the error on 41 published data sets does transfer take away, beyond a good baseline?", table.set_index("dataset"), verdict_text(table),
-                  figures, captions=CAPTIONS, details={r["dataset"]: set_table(r) for r in rows},
+                  figures, captions=CAPTIONS, details={r["dataset"]: set_table(r, wanted) for r in rows},
                   notes=f"Gupta et al. 2021; {len(names)} data sets, {n_seeds} seeds. No test formula is in any source.")
