@@ -5,6 +5,7 @@
 # %% ../nbs/31_catalogue.ipynb #b2581156
 from __future__ import annotations
 import math
+import operator
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -166,7 +167,7 @@ def query(
     "Find outputs by name, error and number of rows."
     wanted = {k: str(v) for k, v in names.items() if v is not None}
     terms = [f"{k} = ?" for k in wanted] + ["error <= ?"] * (max_error is not None) + ["rows >= ?"] * (min_rows is not None)
-    values = [*wanted.values(), *(v for v in (max_error, min_rows) if v is not None)]
+    values = [*wanted.values(), *(float(v) for v in (max_error, min_rows) if v is not None)] # NumPy's numbers are blobs to SQLite
     where = f"WHERE {' AND '.join(terms)}" if terms else ""
     with _connect(catalogue.file, fixed=catalogue.fixed) as db:
         for column, value in wanted.items():
@@ -174,7 +175,7 @@ def query(
             known = [str(v) for v, in db.execute(f"SELECT DISTINCT {column} FROM outputs")]
             close = get_close_matches(value, known, n=4, cutoff=0.5)
             raise ValueError(f"no model has {column} {value!r}; " + (f"close: {', '.join(close)}" if close else f"there are {len(known)}, none of them close"))
-        found = db.execute(f"SELECT * FROM outputs {where} ORDER BY error NULLS LAST, id, output LIMIT ?", (*values, -1 if limit is None else limit)).fetchall()
+        found = db.execute(f"SELECT * FROM outputs {where} ORDER BY error NULLS LAST, id, output LIMIT ?", (*values, -1 if limit is None else operator.index(limit))).fetchall()
     return pd.DataFrame(found, columns=list(COLUMNS)).set_index("id")
 
 # %% ../nbs/31_catalogue.ipynb #e6b622c4

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 # %% auto #0
 __all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
-           'check_raw_or_table', 'seeds', 'Featurizer']
+           'is_table', 'check_raw_or_table', 'seeds', 'Featurizer']
 
 # %% ../nbs/00_core.ipynb #2ff67145
 Kind = Literal["molecule", "polymer", "composition", "crystal"]
@@ -140,6 +140,13 @@ def check_table(
     if bad := [(int(i), float(table[i, j]), f"in column {j}: NaN or infinity") for i, j in sorted(holes.items())]:
         raise bad_rows("descriptors", bad, len(table))
     return table
+
+
+def is_table(
+    X: Any, # Whatever stands for materials
+) -> bool: # True for a 2-d table of numbers
+    "Tell a table of descriptors from raw inputs."
+    return getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind in "fiu"
 
 
 def check_raw_or_table(

@@ -74,7 +74,9 @@ class Dataset:
         keep: ArrayLike, # True for each row to keep, shape (n_rows,)
     ) -> Dataset: # Of the same source
         "Return a choice of rows, with the keys that are known."
-        keep = np.asarray(keep, dtype=bool)
+        keep = np.asarray(keep)
+        if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()): keep = keep.astype(bool) # a nullable column
+        if keep.dtype != bool: raise ValueError(f"keep is True or False for each row, got {keep.dtype}; for row numbers, np.isin(np.arange(len(ds)), rows)")
         if keep.shape != (len(self),): raise ValueError(f"keep has shape {keep.shape}, but there are {len(self)} rows")
         return Dataset(self.frame.assign(key=self.groups)[keep], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence)
 
@@ -128,6 +130,8 @@ def _standard(frame: pd.DataFrame, x: str, y: str, kind: Kind) -> pd.DataFrame:
         raise ValueError(f"no column {missing[0]!r}; the table has {', '.join(map(str, frame.columns))}")
     for own, new in ((x, INPUT[kind]), (y, "value"), (None, "key")):
         if own != new and new in frame: raise ValueError(f"the table already has a column {new!r}; rename it first")
+    if twice := frame.columns[frame.columns.duplicated()].tolist(): raise ValueError(f"the table has several columns {twice[0]!r}; rename or drop all but one")
+    if frame[y].dtype.kind in "mMc": raise ValueError(f"column {y!r} holds {frame[y].dtype}, not numbers")
     out = frame.reset_index(drop=True).rename(columns={x: INPUT[kind]})
     out["value"] = pd.to_numeric(out[y], errors="coerce").astype(float)
     first = [INPUT[kind], "value"]
@@ -167,6 +171,7 @@ def from_frame(
     if duplicates not in ("keep", "median", "raise"):
         raise ValueError(f"duplicates must be 'keep', 'median' or 'raise', got {duplicates!r}")
     out, keys, bad = _standard(frame, x, y, task.kind), {}, []
+    if duplicates == "median" and (own := [c for c in ("n_rows", "spread") if c in out]): raise ValueError(f"the table already has a column {own[0]!r}; rename it first")
     for i, row in enumerate(zip(out[INPUT[task.kind]], out["value"], frame[y])):
         try: keys[i] = _checked_key(*row, task)
         except ValueError as error: bad.append((i, row[0], row[2], str(error)))

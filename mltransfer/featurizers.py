@@ -25,6 +25,7 @@ def featurizer_parts(
     featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
 ) -> list[dict[str, Any]]: # Name and parameters of each part, ready for JSON
     "Describe a featurizer so that it can be built again."
+    if getattr(featurizer, "transformer_weights", None): raise ValueError("a union with transformer_weights cannot be saved; sources scale every column anyway, so leave them out")
     parts = [t for _, t in featurizer.transformer_list] if isinstance(featurizer, FeatureUnion) else [featurizer]
     for part in parts:
         if type(part).__module__ != f"mltransfer.{FEATURIZERS.get(type(part).__name__)}":

@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from .core import check_raw_or_table, check_target, seeds
 from .networks import Network, build_network
-from .source import EstimatorSource, SourceModel
+from .source import CrystalSource, EstimatorSource, SourceModel
 from .training import Schedule, masked_loss, no_denormals
 
 # %% auto #0
@@ -107,6 +107,7 @@ def _stages(model: FineTune, n_layers: int) -> list[int]:
 
 def _check_source(source: SourceModel, keep: int | None) -> None:
     if not isinstance(source, SourceModel): raise ValueError(f"source must be one SourceModel, got {type(source).__name__}")
+    if isinstance(source, CrystalSource): raise ValueError(f"{source} reads graphs of crystals; FineTune needs a network that reads a table")
     if isinstance(source, EstimatorSource): raise ValueError(f"{source.architecture} has no weights to train on; FineTune needs a network")
     if keep is not None and not 0 <= keep < len(source.tasks):
         raise ValueError(f"keep is a position from 0 to {len(source.tasks) - 1} in the tasks of the source, got {keep}")

@@ -8,6 +8,7 @@ import hashlib, re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rdkit import Chem, rdBase
 
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
@@ -17,6 +18,12 @@ __all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'o
            'parse_formula', 'composition_key', 'structure_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #b49d4776
+def _plain(mol: Chem.Mol) -> Chem.Mol:
+    "The same molecule without written hydrogens and numbers of atoms, which say nothing of the material; isotopes stay."
+    for atom in mol.GetAtoms(): atom.SetAtomMapNum(0)
+    return Chem.RemoveHs(mol)
+
+
 def read_smiles(
     smiles: str, # SMILES of a molecule or of a repeat unit
 ) -> Chem.Mol: # The sanitised molecule
@@ -29,6 +36,7 @@ def read_smiles(
         if mol is None: raise ValueError("not valid SMILES syntax")
         try: Chem.SanitizeMol(mol)
         except Exception as error: raise ValueError(f"impossible chemistry ({error})") from None
+        if any(sign in smiles for sign in ("[H", "[#1", ":")): mol = _plain(mol)
     if not mol.GetNumAtoms(): raise ValueError("no atoms")
     return mol
 
@@ -40,6 +48,9 @@ def molecule_key(
     mol = read_smiles(smiles)
     if any(a.GetAtomicNum() == 0 for a in mol.GetAtoms()):
         raise ValueError("has an open end `*`; a repeat unit goes to `polymer_key`")
+    if isotopes := [a for a in mol.GetAtoms() if a.GetIsotope()]:
+        for atom in isotopes: atom.SetIsotope(0)
+        mol = _plain(mol) # deuterium is hydrogen, as carbon-13 is carbon
     return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 # %% ../nbs/01_keys.ipynb #415b1dc7
@@ -194,7 +205,8 @@ def _read_part(text: str) -> dict[str, float]:
 
 # %% ../nbs/01_keys.ipynb #a6b8a08e
 _decimal = re.compile(r"(?<![A-Za-z)\]}]0)\.") # a dot that does not follow a bare 0, as in Na0.35CoO2
-_plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:H2O|NH3)$")
+_ligand = "(?:H2O|OH2|NH3)"
+_plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:{_ligand}|\({_ligand}\)|\[{_ligand}\])$")
 _subscripts = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 def _parts(text: str) -> Iterator[tuple[float, str]]:
@@ -246,10 +258,14 @@ def structure_key(
     structure: Structure, # An ordered crystal structure (pymatgen)
 ) -> str: # Composition key and space group number, e.g. "ClNa_225"
     "Return the key of a crystal: composition and space group (tolerance 0.01 Å)."
+    from pymatgen.core import IStructure, Structure
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-    if not hasattr(structure, "is_ordered"): raise ValueError(f"expected a pymatgen Structure, got {type(structure).__name__}")
+    if not isinstance(structure, IStructure): raise ValueError(f"expected a pymatgen Structure, got {type(structure).__name__}")
     if not structure.is_ordered: raise ValueError("sites are partially occupied; order the structure first")
-    number = SpacegroupAnalyzer(structure, symprec=0.01).get_space_group_number()
+    if not len(structure) or not np.isfinite(structure.cart_coords).all(): raise ValueError("it has no atoms, or a coordinate that is not a finite number")
+    bare = Structure(structure.lattice, [s.specie.symbol for s in structure], structure.frac_coords) # charges and spins are no other crystal
+    try: number = SpacegroupAnalyzer(bare, symprec=0.01).get_space_group_number()
+    except Exception as error: raise ValueError(f"its space group cannot be found ({error})") from error
     return f"{composition_key(structure.composition)}_{number}"
 
 # %% ../nbs/01_keys.ipynb #ef7197c1

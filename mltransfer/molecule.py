@@ -4,6 +4,7 @@
 
 # %% ../nbs/21_molecule.ipynb #523e7221
 from __future__ import annotations
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,6 +52,11 @@ class Fingerprint(Featurizer):
         self.per_heavy_atom = per_heavy_atom
         self.repeat = repeat
 
+    def _size(self, least: int = 1) -> int:
+        "The number of columns as RDKit takes it, which ends the process if there are none."
+        if (n := operator.index(self.n_bits)) < least: raise ValueError(f"n_bits must be at least {least}, got {n}")
+        return n
+
     def _generator(self) -> Any: raise NotImplementedError
     def _read(self, row: Any) -> Chem.Mol: return read_molecule(row, self.repeat)
     def _names(self) -> list[str]: return [f"{self._short}:{i}" for i in range(self.n_bits)]
@@ -93,7 +99,7 @@ class Morgan(Fingerprint):
 
     def _generator(self) -> Any:
         atoms = rdFingerprintGenerator.GetMorganAtomInvGen(includeRingMembership=self.ring_membership)
-        return rdFingerprintGenerator.GetMorganGenerator(self.radius, fpSize=self.n_bits, atomInvariantsGenerator=atoms)
+        return rdFingerprintGenerator.GetMorganGenerator(operator.index(self.radius), fpSize=self._size(), atomInvariantsGenerator=atoms)
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci100050t"]
 
@@ -105,7 +111,7 @@ class FeatureMorgan(Fingerprint):
 
     def _generator(self) -> Any:
         roles = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
-        return rdFingerprintGenerator.GetMorganGenerator(2, fpSize=self.n_bits, atomInvariantsGenerator=roles)
+        return rdFingerprintGenerator.GetMorganGenerator(2, fpSize=self._size(), atomInvariantsGenerator=roles)
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci100050t"]
 
@@ -115,7 +121,7 @@ class AtomPair(Fingerprint):
 
     _short = "atom_pair"
 
-    def _generator(self) -> Any: return rdFingerprintGenerator.GetAtomPairGenerator(fpSize=self.n_bits)
+    def _generator(self) -> Any: return rdFingerprintGenerator.GetAtomPairGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["doi:10.1021/ci00046a002"]
 
 
@@ -124,7 +130,7 @@ class TopologicalTorsion(Fingerprint):
 
     _short = "torsion"
 
-    def _generator(self) -> Any: return rdFingerprintGenerator.GetTopologicalTorsionGenerator(fpSize=self.n_bits)
+    def _generator(self) -> Any: return rdFingerprintGenerator.GetTopologicalTorsionGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["doi:10.1021/ci00054a008"]
 
 
@@ -133,7 +139,7 @@ class Path(Fingerprint):
 
     _short = "path"
 
-    def _generator(self) -> Any: return rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=self.n_bits)
+    def _generator(self) -> Any: return rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#rdkit-fingerprints"]
 
 # %% ../nbs/21_molecule.ipynb #79db1299
@@ -156,7 +162,7 @@ class Layered(Fingerprint):
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
         layers = 0x3F if self.ring_membership else 0x27 # without ring membership 0x08 and ring sizes 0x10
-        return _bits([Chem.LayeredFingerprint(m, layerFlags=layers, fpSize=self.n_bits) for m in mols])
+        return _bits([Chem.LayeredFingerprint(m, layerFlags=layers, fpSize=self._size()) for m in mols])
 
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#layered-fingerprints"]
 
@@ -168,7 +174,7 @@ class SECFP(Layered):
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
         encoder = rdMHFPFingerprint.MHFPEncoder()
-        options = dict(rings=self.ring_membership, kekulize=True, length=self.n_bits) # aromatic SMILES would follow the order of atoms
+        options = dict(rings=self.ring_membership, kekulize=True, length=self._size()) # aromatic SMILES would follow the order of atoms
         return _bits([encoder.EncodeSECFPMol(m, **options) for m in mols])
 
     def citations(self) -> list[str]: return ["doi:10.1186/s13321-018-0321-8"]
@@ -280,7 +286,7 @@ class CDKLikeStandard(Fingerprint):
 
     _short, _orders = "cdk_standard", True
 
-    def _hashed(self) -> int: return self.n_bits
+    def _hashed(self) -> int: return self._size()
     def _atom(self, atom: Chem.Atom) -> int: return 2 * atom.GetAtomicNum() + atom.GetIsAromatic()
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
@@ -313,7 +319,7 @@ class CDKLikeExtended(CDKLikeStandard):
 
     _short = "cdk_extended"
 
-    def _hashed(self) -> int: return self.n_bits - 6
+    def _hashed(self) -> int: return self._size(7) - 6
     def _names(self) -> list[str]: return super()._names()[:-6] + [f"cdk_extended:ring{n}" for n in range(3, 9)]
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:

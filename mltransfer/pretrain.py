@@ -20,11 +20,12 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.linear_model import ElasticNet, Ridge
 
 from .composition import element_table
-from .core import Task, seeds
+from .core import Kind, Task, seeds
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
 from .data import Dataset
 from .featurizers import featurizer_parts
+from .keys import KEYS
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
 from .source import CrystalSource, EstimatorSource, SourceModel, hash_keys
@@ -34,6 +35,19 @@ from .training import Schedule, train_many
 __all__ = ['Labels', 'Parts', 'OTHERS', 'join', 'pretrain']
 
 # %% ../nbs/50_pretrain.ipynb #b9da3b73
+def _excluded(exclude: Iterable[str], kinds: set[Kind]) -> set[str]:
+    "The keys, if they are keys: a formula or a SMILES in another spelling would exclude nothing."
+    if isinstance(exclude, str): raise ValueError(f"exclude takes keys, such as `dataset.groups`; put the one key {exclude!r} in a list")
+    found, other = set(exclude), {}
+    for given in found:
+        for kind in kinds:
+            try: key = KEYS[kind](given)
+            except ValueError: continue # of another kind, so it stands in none of these tables
+            if key != given: other[given] = key
+    if other: raise ValueError(f"exclude takes keys; {len(other)} of {len(found)} are spelt differently, such as {next(iter(other))!r} for {next(iter(other.values()))!r}: give `dataset.groups`, or `groups_of(X, kind)`")
+    return found
+
+
 def join(
     data: Sequence[Dataset], # Data sets whose raw inputs are read by the same descriptors
     exclude: Iterable[str] = (), # Keys of materials that no source may see
@@ -41,7 +55,7 @@ def join(
     "Join data sets into one row per material; repeated measurements become their median."
     if len(names := {d.name for d in data}) < len(data):
         raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
-    excluded = set(exclude)
+    excluded = _excluded(exclude, {d.task.kind for d in data})
     inputs, labels = {}, {}
     for d in data:
         keep = ~d.groups.isin(excluded).to_numpy()
@@ -200,6 +214,8 @@ def _prepare(table: NDArray[np.float32] | list[Any], Y: pd.DataFrame, tasks: Seq
     ways = [_choose_labels(t, Y[name].to_numpy(), Z, parts, transform) for t, name in zip(tasks, Y)]
     exponents = [e for _, e in ways]
     labels = to_learnt(Y.to_numpy(), [t for t, _ in ways], exponents)
+    if none := [name for name, known in zip(Y, np.isfinite(labels[parts["train"]]).any(axis=0)) if not known]:
+        raise ValueError(f"no training row has a label of {', '.join(none)}; leave the data set out, or exclude less")
     return _Prepared(Z, labels, ways, useful, x_scaling, np.vstack([_scaling(labels[parts["train"]]), exponents]).astype(np.float32))
 
 
@@ -263,6 +279,8 @@ def pretrain(
     "Train source models on one or several properties at once."
     if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
+    unused = [k for k in how if k != "progress"] + ["hidden"] * (hidden is not None)
+    if unused and recipe not in RECIPES: raise ValueError(f"{', '.join(unused)} has no meaning for a {recipe}")
     featurizer_parts(featurizer) # what could not be saved is refused before it is trained
     inputs, Y = join(data, exclude)
     if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")

@@ -17,12 +17,12 @@ from scipy.special import gammaln
 
 from threadpoolctl import threadpool_limits
 
-from .core import BadRows, as_rows, check_table, check_target
+from .core import BadRows, as_rows, check_target, is_table
 from .featurizers import featurizer_parts
 from .library import Library, read_ids
 from .networks import build_network
 from .ridge import Ridges
-from .source import EstimatorSource, Layer, SourceModel, check_sources
+from .source import CrystalSource, EstimatorSource, Layer, SourceModel, check_sources
 
 # %% auto #0
 __all__ = ['OtherKind', 'Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
@@ -40,8 +40,8 @@ class Descriptors:
         X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptor table that all sources read
     ):
         if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
-        self.given = getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f"
-        self.X = np.asarray(X, np.float32) if self.given else as_rows(X)
+        self.given = is_table(X)
+        self.X = X if self.given else as_rows(X)
         if not len(self.X): raise ValueError("X has no rows; give at least one material")
         self.tables: dict[str, NDArray[np.float32]] = {}
 
@@ -49,8 +49,9 @@ class Descriptors:
 
     def of(self, source: SourceModel) -> NDArray[np.float32]:
         "Return the table of one source, shape (n_samples, n_features)."
+        if isinstance(source, CrystalSource): raise ValueError(f"{source} reads graphs of crystals and no table; read it with FrozenFeatures or SourcePrediction")
         name = json.dumps(featurizer_parts(source.featurizer))
-        if name not in self.tables: self.tables[name] = self._checked(source) if self.given else self._made(source)
+        if name not in self.tables: self.tables[name] = source.describe(self.X) if self.given else self._made(source)
         if self.given and len(self.tables) > 1:
             raise ValueError("X is a table of descriptors, but the sources read different ones; give raw inputs, or sources with one featurizer")
         return self.tables[name]
@@ -61,11 +62,6 @@ class Descriptors:
             kinds = ", ".join(sorted({t.kind for t in source.tasks}))
             if isinstance(error, BadRows) and 2 * error.n_bad <= error.n_rows: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
             raise OtherKind(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
-
-    def _checked(self, source: SourceModel) -> NDArray[np.float32]:
-        n = len(source.featurizer.get_feature_names_out())
-        if self.X.shape[1] != n: raise ValueError(f"X has {self.X.shape[1]} descriptors, but the featurizer of {source} makes {n}")
-        return check_table(self.X)
 
 # %% ../nbs/54_rank.ipynb #9a489631
 def read_layers(
@@ -103,6 +99,7 @@ def untrained_like(
     random_state: int, # Seed of the weights
 ) -> SourceModel: # Same shape, descriptors and scaling, initial weights
     "Return the same network before any training."
+    if isinstance(source, (CrystalSource, EstimatorSource)): raise ValueError(f"{source} has no untrained twin: only networks that read a table of descriptors have")
     net = build_network(source.net.spec(), random_state=random_state)
     return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling,
                        seen=source.seen[:0], card={"data": source.card.get("data", {}), "untrained": True})

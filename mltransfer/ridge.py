@@ -163,6 +163,12 @@ def _squared_distances(A: NDArray[np.float64], B: NDArray[np.float64]) -> NDArra
     return np.maximum((A**2).sum(1)[:, None] + (B**2).sum(1) - 2 * A @ B.T, 0)
 
 # %% ../nbs/15_ridge.ipynb #0688e81e
+def _middle(squared: NDArray[np.float64]) -> float:
+    "The median squared distance; where most rows repeat, that of different rows."
+    found = float(np.median(squared))
+    return found if found > 1e-12 else float(np.median(different)) if len(different := squared[squared > 1e-12]) else 1.0
+
+
 class KernelRidgeCV(RegressorMixin, BaseEstimator):
     "Kernel ridge regression on blocks of equal weight; width and penalty by leave-one-out error in closed form."
 
@@ -191,7 +197,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         self._scaled = _Blocks(X, self.blocks, self.clip)
         self._Z = self._scaled(X)
-        self._unit = max(float(np.median(_squared_distances(self._Z, self._Z))), 1e-12)
+        self._unit = _middle(_squared_distances(self._Z, self._Z))
         widths = np.asarray(self.widths if self.kernel == "gaussian" else [np.inf], dtype=float)
         kernels = np.stack([self._kernel(self._Z, w) for w in widths])
         middles = kernels.mean(1)

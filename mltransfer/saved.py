@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Task, as_rows
+from .core import Task, as_rows, is_table
 from .library import Library
 from .shotgun import Shotgun
 from .source import model_id
@@ -29,7 +29,7 @@ def _given(model: Shotgun) -> dict[str, Any]:
     if not hasattr(model, "weights_"): raise ValueError("this Shotgun is not fitted; call fit first")
     if model.direct: raise ValueError("a search with direct models of your own cannot be saved; keep it as a script")
     X, y, groups = model.given_
-    if getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f" or not all(isinstance(x, str) for x in as_rows(X)):
+    if is_table(X) or not all(isinstance(x, str) for x in as_rows(X)):
         raise ValueError("only a search on raw inputs (SMILES or formulas) can be saved; fit it on these instead of a table or structures")
     rows = {"X": as_rows(X), "y": np.asarray(y, dtype=float).tolist(), "groups": None if groups is None else np.asarray(groups).astype(str).tolist()}
     return rows | {"options": {k: getattr(model, k) for k in _OPTIONS}}

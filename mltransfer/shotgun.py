@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from .audit import seen_by
@@ -28,6 +28,7 @@ from .library import Library
 from .rank import Descriptors, OtherKind, rank, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
+from .splits import check_groups
 from .uncertainty import ConformalRegressor, bound_rank
 
 # %% auto #0
@@ -206,6 +207,7 @@ def mixing_weights(
         best = sorted(np.flatnonzero(kinds == kind), key=lambda j: errors[j])[:k]
         weights[kind] = np.isin(np.arange(len(kinds)), best) / max(len(best), 1)
     if not weights["transfer"].any(): return weights["direct"]
+    if not weights["direct"].any(): return weights["transfer"]
     shares = np.linspace(0, 1, 21)
     mixed = np.outer(1 - shares, weights["direct"] @ predictions) + np.outer(shares, weights["transfer"] @ predictions)
     loss = np.abs(mixed - y).mean(1)
@@ -218,6 +220,7 @@ def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
     if model.selection not in ("nested", "optimistic"): raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
     if isinstance(model.layers, (int, np.integer, str)): raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
     if not isinstance(model.log, (bool, np.bool_)) and model.log != "auto": raise ValueError(f"log must be True, False or 'auto', got {model.log!r}")
+    if len(model.average) != 2 or model.average[0] < 1 or model.average[1] < 0: raise ValueError(f"average is a number of direct models, at least 1, and one of transfer models, at least 0; got {model.average!r}")
     if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
 
 
@@ -225,9 +228,9 @@ def _folds(n: int, groups: ArrayLike | None, n_splits: int, random_state: int | 
     "Inner folds, then all rows."
     if n < 2 * n_splits: raise ValueError(f"n_splits={n_splits} needs at least {2 * n_splits} rows, got {n}")
     whole = (np.arange(n), np.arange(0))
+    check_groups(groups, n) # names rows without a group
     if groups is None: return [*KFold(n_splits, shuffle=True, random_state=random_state).split(np.zeros(n)), whole]
     groups = np.asarray(groups).astype(str)
-    if len(groups) != n: raise ValueError(f"there are {n} rows, but {len(groups)} groups")
     if (m := len(set(groups.tolist()))) < 3: raise ValueError(f"choosing inside the rows takes at least 3 groups, got {m}")
     return [*GroupKFold(min(n_splits, m), shuffle=True, random_state=random_state).split(np.zeros(n), groups=groups), whole]
 
@@ -303,11 +306,11 @@ class _Search(RegressorMixin, BaseEstimator):
     ) -> _Search: # Itself
         "Search, and fit what was chosen; sets `leaderboard_`, `chosen_`, `weights_`, `inner_mae_` and, if nested, `estimated_mae_`, `direct_mae_` and `transfer_share_`."
         _check_options(self, y)
-        for old in ("_ranking", "_seen", "conformal_"): self.__dict__.pop(old, None) # made from the rows of another fit
-        y, table = check_target(y, 10, varies=True), Descriptors(X)
+        for old in ("_ranking", "_seen", "conformal_", "n_features_in_", "feature_names_in_"): self.__dict__.pop(old, None) # made from the rows of another fit
+        y, table = check_target(y, 10, varies=True).copy(), Descriptors(X)
         if len(table) != len(y): raise ValueError(f"X has {len(table)} rows, but y has {len(y)}")
         self._reader = _Reader(self.sources, self.ids, self.layers, self.random_state)
-        self.given_, self._folds = (X, y, groups), _folds(len(y), groups, self.n_splits, self.random_state)
+        self.given_, self._folds = (table.X.copy(), y, None if groups is None else as_rows(groups)), _folds(len(y), groups, self.n_splits, self.random_state)
         first = next(source_pieces(self.sources, self._reader.names[:1]))[1][0]
         self._scale = _scale(_split(table, first), y, self.log)
         self._screen = _Screen(self._scale.y, self._folds)
@@ -316,7 +319,7 @@ class _Search(RegressorMixin, BaseEstimator):
         if self.selection == "nested": self._nested(table, blocks, y)
         else: self._optimistic(table, y)
         self.log_, self.source_ids_ = self._scale.log, self._reader.names
-        if table.given: self.n_features_in_ = table.X.shape[1]
+        if table.given: validate_data(self, X, skip_check_array=True) # number and names of the columns
         return self
 
     def _nested(self, table: Descriptors, blocks: Blocks, y: NDArray[np.float64]) -> None:
@@ -462,7 +465,7 @@ class Shotgun(_Reports, _Search):
         "Predict with the direct models of least inner error alone: the baseline of this search, chosen by the same folds."
         check_is_fitted(self, "weights_")
         if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
-        return self._mix(self._direct, _split(self._new(X), next(source_pieces(self.sources, self._reader.names[:1]))[1][0]))
+        return self._mix(self._direct, self._reader.blocks(self._new(X), only={b for _, c, _ in self._direct for b in c.blocks}))
 
     @property
     def seen_(self) -> NDArray[np.bool_] | None:
@@ -474,6 +477,7 @@ class Shotgun(_Reports, _Search):
     def _new(self, X: ArrayLike | Iterable[Any]) -> Descriptors:
         "New materials; a search that was fitted on repeat units takes no monomers."
         table, known = Descriptors(X), Descriptors(self.given_[0])
+        if table.given and known.given: validate_data(self, X, reset=False, skip_check_array=True)
         unit = lambda row: isinstance(row, str) and has_open_ends(row)
         if not (table.given or known.given) and all(map(unit, known.X)) and (bad := [(i, row, "has no open ends `*`") for i, row in enumerate(table.X) if not unit(row)]):
             raise bad_rows("repeat units, as in `fit`", bad, len(table), "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.")

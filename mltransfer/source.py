@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,18 +22,20 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
 
-from .core import Task, check_table
+from .core import Task, check_table, is_table
 from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .labels import from_learnt
 from .networks import MLP, NETWORKS, Network, build_network
 
-if TYPE_CHECKING: from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
+if TYPE_CHECKING:
+    import pandas as pd
+    from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
 
 # %% auto #0
 __all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'CrystalSource', 'take_apart',
            'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'check_sources',
-           'stack_key', 'stack', 'SourceBatch']
+           'describe_each', 'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -41,6 +44,21 @@ def hash_keys(
     "Hash material keys to 64 bits each."
     digest = {int.from_bytes(hashlib.sha256(k.encode()).digest()[:8], "little") for k in keys}
     return np.array(sorted(digest), dtype=np.uint64)
+
+
+@lru_cache(maxsize=64)
+def _names(parts: str) -> tuple[str, ...]:
+    "Names of the columns that a featurizer makes."
+    return tuple(build_featurizer(json.loads(parts)).get_feature_names_out())
+
+
+def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: TransformerMixin) -> NDArray[np.floating]:
+    "The table, if it can be what the featurizer makes."
+    names, columns, table = _names(json.dumps(featurizer_parts(featurizer))), getattr(X, "columns", None), check_table(np.asarray(X))
+    if table.shape[1] != len(names): raise ValueError(f"X has {table.shape[1]} descriptors, but the featurizer of the source, {featurizer}, makes {len(names)}")
+    if columns is not None and set(columns) == set(names) and tuple(columns) != names:
+        raise ValueError("the columns of X are the descriptors of the source in another order; take X[source.featurizer.get_feature_names_out()]")
+    return table
 
 # %% ../nbs/30_source.ipynb #48617c86
 Layer = int | Literal["output"]
@@ -77,11 +95,9 @@ class SourceModel:
 
     def describe(self, X: Iterable[Any]) -> NDArray[np.float32]:
         "Return all descriptors of raw inputs, shape (n_samples, n_features); a 2-d table of numbers is checked and passes through."
-        given = getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind == "f"
-        table = check_table(np.asarray(X)) if given else self.featurizer.fit_transform(X)
-        if table.shape[1] <= self.columns.max():
-            raise ValueError(f"X has {table.shape[1]} descriptors, but the source network reads column {self.columns.max()}")
-        return np.asarray(table, dtype=np.float32)
+        return np.asarray(self._checked(X) if is_table(X) else self.featurizer.fit_transform(X), dtype=np.float32)
+
+    def _checked(self, X: NDArray[np.floating] | pd.DataFrame) -> NDArray[np.floating]: return _check_columns(X, self.featurizer)
 
     def inputs(self, X: Iterable[Any]) -> torch.Tensor:
         "Return what the network sees: its columns of the descriptors, standardised and cut off at five, shape (n_samples, n_in)."
@@ -105,6 +121,7 @@ class SourceModel:
     ) -> NDArray[np.float32]: # Shape (n_samples, n_units)
         "Read a hidden layer; \"output\" gives the predictions in their units."
         if layer == "output": return self.predict(X).astype(np.float32)
+        if activation not in ("pre", "post"): raise ValueError(f'activation must be "pre" or "post", got {activation!r}')
         n = len(self.net.widths) - 2
         if not -n <= layer < n: raise ValueError(f"the network has {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
         with torch.no_grad(): return self.net.hidden(self.inputs(X))[layer][activation == "post"].numpy()
@@ -332,6 +349,20 @@ def check_sources(
     return found
 
 
+def describe_each(
+    sources: Sequence[SourceModel], # In any mixture
+    X: Iterable[Any], # Raw inputs, or the table of descriptors if all sources share a featurizer
+) -> list[NDArray[np.float32]]: # The table that each source reads
+    "Describe raw inputs for several sources, once for each featurizer."
+    made: dict[str, NDArray[np.float32]] = {}
+    names = [json.dumps(featurizer_parts(s.featurizer)) for s in sources]
+    if len(set(names)) > 1 and is_table(X):
+        raise ValueError("X is a table of descriptors, but the sources read different ones; give raw inputs, or sources with one featurizer")
+    for s, name in zip(sources, names):
+        if name not in made: made[name] = s.describe(X)
+    return [made[name] for name in names]
+
+
 def stack_key(
     source: SourceModel, # Any source
 ) -> str: # Equal for sources whose tensors can be stacked
@@ -411,11 +442,8 @@ class SourceBatch:
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
         "Read one layer of every source; equal to each source's own `hidden` to float rounding."
         out: list[Any] = [None] * len(self)
-        tables: dict[str, NDArray[np.float32]] = {}
+        tables = describe_each(self.sources, X)
         for members, part in self._parts:
-            first = self.sources[members[0]]
-            name = json.dumps(featurizer_parts(first.featurizer))
-            if name not in tables: tables[name] = first.describe(X)
-            found = part.hidden(tables[name], layer, activation)
+            found = part.hidden(tables[members[0]], layer, activation)
             for i, values in zip(members, found if isinstance(part, _Stack) else [found]): out[i] = values
         return out

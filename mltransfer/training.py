@@ -106,6 +106,7 @@ def train(
             with torch.no_grad(): history.append(masked_loss(net(xv), yv, schedule.loss).item())
             if history[-1] <= min(history): best = {k: v.clone() for k, v in net.state_dict().items()}
             if epoch - int(np.argmin(history)) >= schedule.patience: break
+    if not np.isfinite(min(history)): raise ValueError("the network diverged: take a lower learning_rate, or see whether X holds NaN")
     net.load_state_dict(best)
     net.to("cpu")
     return history
@@ -233,6 +234,7 @@ def train_stack(
         with torch.no_grad():
             predicted = [_forward(params, _see(xv, r, seen)) for r in torch.arange(len(yv), device=on).split(4096)]
             if not best.update(epoch, masked_loss(torch.cat(predicted, dim=1), yv, schedule.loss)): break
+    if lost := torch.isinf(best.error).nonzero().flatten().tolist(): raise ValueError(f"networks {lost} diverged: take a lower learning_rate, or see whether X holds NaN")
     _unstack(best.weights, nets)
     return best.error.tolist()
 

@@ -16,8 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .core import as_rows, check_raw_or_table, check_target, log_target
-from .featurizers import featurizer_parts
-from .source import EstimatorSource, Layer, SourceModel, check_sources
+from .source import EstimatorSource, Layer, SourceModel, check_sources, describe_each
 
 # %% auto #0
 __all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
@@ -33,17 +32,6 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
 def _first(X: Iterable[Any]) -> Iterable[Any]:
     "The first row only, enough to see whether sources can read such rows."
     return X[:1] if hasattr(X, "shape") else as_rows(X)[:1]
-
-
-def _tables(sources: list[SourceModel], X: Iterable[Any]) -> list[NDArray[np.float32]]:
-    "The descriptor table that each source reads; computed once per distinct featurizer."
-    made: dict[str, NDArray[np.float32]] = {}
-    out = []
-    for s in sources:
-        name = str(featurizer_parts(s.featurizer))
-        if name not in made: made[name] = s.describe(X)
-        out.append(made[name])
-    return out
 
 # %% ../nbs/51_transfer.ipynb #41dc3234
 def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]) -> list[tuple[int, Layer, int]]:
@@ -89,7 +77,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
         rng = np.random.default_rng(self.random_state)
         self.units_ = np.arange(n) if self.n_units is None else np.sort(rng.permutation(n)[:self.n_units])
-        _tables(sources, _first(X))
+        describe_each(sources, _first(X))
         return self
 
     def transform(
@@ -99,7 +87,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         "Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy."
         check_is_fitted(self)
         sources = _check_sources(self.sources)
-        tables, begin = _tables(sources, check_raw_or_table(self, X, reset=False)), 0
+        tables, begin = describe_each(sources, check_raw_or_table(self, X, reset=False)), 0
         out = np.empty((len(tables[0]), len(self.units_)), np.float32)
         for i, layer, width in _places(sources, self.layers):
             low, high = np.searchsorted(self.units_, [begin, begin + width])
@@ -132,7 +120,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Check that all sources predict the same tasks; sets `tasks_`."
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
-        _tables(_check_sources(self.sources), _first(check_raw_or_table(self, X, reset=True)))
+        describe_each(_check_sources(self.sources), _first(check_raw_or_table(self, X, reset=True)))
         self.tasks_ = tasks.pop()
         return self
 
@@ -143,7 +131,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Average the sources' predictions."
         check_is_fitted(self)
         sources = _check_sources(self.sources)
-        tables = _tables(sources, check_raw_or_table(self, X, reset=False))
+        tables = describe_each(sources, check_raw_or_table(self, X, reset=False))
         return sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from .audit import Splits, check_splits
 from .core import as_rows, check_target, seeds
+from .library import Library
 from .metrics import mae, scores
 from .rank import untrained_like
 from .source import SourceModel, check_sources, model_id
@@ -79,6 +80,7 @@ class _Digest(NumpyHasher):
 
     def save(self, obj: Any) -> None:
         if isinstance(obj, SourceModel): obj = ("source", model_id(obj))
+        elif isinstance(obj, Library): obj = ("library", obj.digest) # wherever it lies, and whatever was added since
         elif isinstance(obj, torch.Tensor): obj = obj.numpy(force=True)
         super().save(obj)
 

@@ -147,3 +147,10 @@ def test_steps_stay_below_a_thousand():
 def test_scratch_is_the_same_class(sources, toy):
     null = untrained_like(sources[0], 0)
     assert np.isfinite(TrainOn(null, schedule=Schedule(epochs=1)).fit(*toy[:2]).predict(toy[0])).all()
+
+
+def test_narrow_sources_are_mixed(toy):
+    X, y, groups = toy[:3]
+    narrow = [s for s in Library.starter().load(Library.starter().query(kind="composition", limit=None).index.unique()) if len(s.tasks) == 1 and s.net.widths[-2] < 30][:2]
+    model = Blend(narrow, quick=True).fit(X[:80], y[:80])
+    assert model.components_[-1].n_components_ == sum(s.net.widths[-2] for s in narrow) < 48

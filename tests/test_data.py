@@ -330,3 +330,17 @@ def test_merged_rows_are_accounted_for():
     many = from_frame(pd.DataFrame({"s": ["CC"] * 7, "t": range(1, 8)}, index=[(0, i) for i in range(7)]), "s", "t", boiling, duplicates="median")
     assert many.dropped["reason"].iloc[-1] == "merged with row 0: 7 values from 1 to 7"
     assert list(from_frame(table[3:], "s", "t", boiling).dropped["index"]) == [] and list(many.dropped["index"])[0] == (0, 1)
+
+
+@pytest.mark.parametrize("keep", [[2, 1, 0], ["train", "test", "test"], [1.0, np.nan, 0]])
+def test_only_true_and_false_choose_rows(keep):
+    made = from_frame(pd.DataFrame({"s": ["C", "CC", "CCO"], "y": [1.0, 2, 3]}), "s", "y", Task("p", "K", "molecule"))
+    with pytest.raises(ValueError, match="keep is True or False for each row"): made.where(keep)
+    assert list(made.where(pd.array([True, False, True], dtype="boolean")).X) == ["C", "CCO"]
+
+
+@pytest.mark.parametrize("columns, values, how, said", [
+    (["s", "a", "a", "y"], [["C", 1, 2, 3.0]], {}, "several columns 'a'"), (["s", "y"], [["C", pd.Timestamp("2020-01-01")]], {}, "holds datetime64"),
+    (["s", "y", "n_rows"], [["C", 1.0, 7]], {"duplicates": "median"}, "already has a column 'n_rows'")])
+def test_columns_that_would_be_lost_are_named(columns, values, how, said):
+    with pytest.raises(ValueError, match=said): from_frame(pd.DataFrame(values, columns=columns), "s", "y", Task("p", "K", "molecule"), **how)

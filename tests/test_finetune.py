@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import torch
+from fake_source import OfAnyTable
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -21,7 +22,7 @@ RAW = "what is not a 2-d array or frame is raw input; the featurizer of the sour
 def of_numbers(kind: str = "MLP", n_in: int = 1, n_tasks: int = 1, dropout: float = 0.0) -> SourceModel:
     "An untrained source that reads the first columns of any table of numbers."
     net = build_network({"name": kind, "widths": [n_in, 8, 8, n_tasks], "activation": "gelu", "dropout": dropout})
-    return SourceModel(net, Constitution(), [Task(f"task {k}") for k in range(n_tasks)], columns=np.arange(n_in), x_scaling=[[0] * n_in, [1] * n_in],
+    return OfAnyTable(net, Constitution(), [Task(f"task {k}") for k in range(n_tasks)], columns=np.arange(n_in), x_scaling=[[0] * n_in, [1] * n_in],
                        y_scaling=[[0] * n_tasks, [1] * n_tasks], seen=np.zeros(0, np.uint64))
 
 

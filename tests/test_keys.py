@@ -1,10 +1,10 @@
 "Keys: one per material, whatever the spelling; the reserve never moves."
 import pytest
 from hypothesis import given, settings, strategies as st
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Lattice, Molecule, Structure
 from rdkit import Chem
 
-from mltransfer.keys import SYMBOLS, composition_key, in_reserve, molecule_key, parse_formula, polymer_key
+from mltransfer.keys import SYMBOLS, composition_key, in_reserve, molecule_key, parse_formula, polymer_key, structure_key
 
 molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C1CC1C#N", "FC(F)(F)c1ccc[nH]1", "OB(O)c1ccccc1"]
 
@@ -19,7 +19,15 @@ def test_molecule_key_does_not_depend_on_atom_order(smiles, random):
     assert molecule_key(other) == molecule_key(smiles)
 
 
-@pytest.mark.parametrize("ways", [
+@pytest.mark.parametrize("ways", [("[H][C@](C)(N)C(O)=O", "C[C@H](N)C(=O)O", "[CH3:1][CH:2]([NH2:3])C(=O)O"), ("[H]O[H]", "O", "[2H]O[2H]", "[18OH2]"),
+                                  ("[2H]C(Cl)(Cl)Cl", "[13CH](Cl)(Cl)Cl", "ClC(Cl)Cl")])
+def test_molecule_key_is_blind_to_written_hydrogens_isotopes_and_numbers(ways): assert len({molecule_key(w) for w in ways}) == 1
+
+
+def test_lone_hydrogens_stay(): assert [molecule_key(s) for s in ("[H][H]", "[H+]")] == ["[H][H]", "[H+]"]
+
+
+@pytest.mark.parametrize("ways", [("[*:1]CCO[*:2]", "*CCO*", "*C([H])([H])CO*"), ("[1*]CC[2*]", "[*:1]CC[*:2]", "*CC*"),
     ("*OCC*", "*COC*", "*CCOCCO*"), ("*NCCCCCC(*)=O", "*C(=O)NCCCCC*", "*C(=O)CCCCCNC(=O)CCCCCN*"),
     ("*CC(*)c1ccccc1", "*C(c1ccccc1)C*", "*CC(c1ccccc1)CC(*)c1ccccc1"), ("*C=CC=C*", "*=CC=*", r"*/C=C/*", r"*/C=C\*"),
     ("*[Si](C)(C)O*", "*O[Si](*)(C)C", "*O[Si](C)(C)O[Si](*)(C)C"), ("*C(F)(F)C(*)(F)F", "*C(*)(F)F"),
@@ -146,3 +154,19 @@ def test_keys_of_keys_are_themselves():
 def test_reserve_is_fixed_forever():
     "Shipped sources were trained on one side of this line: it must never move."
     assert [in_reserve(k) for k in ("*CC*", "*CCO*", "*CC(*)c1ccccc1", "CCO", "ClNa", "O2Si")] == [False, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("formula", ["CuSO4·5H2O", "CuSO4.5H2O", "CuSO4.5(H2O)", "CuSO4.5[H2O]", "CuSO4.5OH2"])
+def test_hydrates_are_read_in_every_spelling(formula): assert composition_key(formula) == "CuH10O9S"
+
+
+def test_a_crystal_is_the_same_with_charges_and_spins():
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    told = salt.copy()
+    told.add_oxidation_state_by_element({"Na": 1, "Cl": -1}); told.add_spin_by_site([1, -1] * 4)
+    assert structure_key(salt) == structure_key(told) == "ClNa_225"
+
+
+@pytest.mark.parametrize("strange", [Structure(Lattice.cubic(3), ["Na"], [[float("nan"), 0, 0]]), Structure(Lattice.cubic(3), [], []), Molecule(["H"], [[0, 0, 0]]), "NaCl"])
+def test_what_is_no_crystal_has_no_key(strange):
+    with pytest.raises(ValueError, match="no atoms|expected a pymatgen Structure"): structure_key(strange)

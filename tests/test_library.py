@@ -137,6 +137,7 @@ def test_query_finds_what_cards_say(tmp_path):
     assert list(lib.query(licence="CC0", max_error=0.6).index) == [ids[0]]
     assert list(lib.query(min_rows=51).index) == [] and len(lib.query(limit=2)) == 2
     assert len(lib.query(data="t", kind="molecule")) == 3
+    assert list(lib.query(max_error=np.float32(0.3)).index) == [ids[1]] and len(lib.query(min_rows=np.int64(50), limit=np.int64(2))) == 2, "numbers of NumPy"
     with pytest.raises(ValueError, match="no model has property 'c'"): lib.query(property="c")
 
 

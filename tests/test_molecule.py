@@ -329,3 +329,9 @@ def test_nine_kinds_have_11106_columns():
     pytest.importorskip("skfp", reason="scikit-fingerprints is not installed: pip install mltransfer[fingerprints]")
     table = rcdk_nine().set_output(transform="pandas").fit_transform(["CCO", "*OCC*", "*COCCOC*"])
     assert table.shape == (3, 11_106) and table.columns.is_unique and (table.iloc[1] == table.iloc[2]).all()
+
+
+@pytest.mark.parametrize("made", [Morgan, AtomPair, TopologicalTorsion, PathFingerprint, Layered, SECFP, CDKLikeExtended])
+def test_a_fingerprint_without_columns_is_refused(made):
+    with pytest.raises(ValueError, match="n_bits must be at least"): made(0).fit_transform(["CCO"])
+    assert made(np.int64(64)).fit_transform(["CCO"]).shape == (1, 64), "a number of NumPy, as a grid search gives it"

@@ -1,4 +1,6 @@
 "Pretraining: splits keep relatives together, cards tell the truth, a checkpoint changes nothing."
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,10 +8,10 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from mltransfer.core import Task
-from mltransfer.data import load
+from mltransfer.data import Dataset, load
 from mltransfer.labels import from_learnt, to_learnt
 from mltransfer.molecule import Constitution, RDKitDescriptors
-from mltransfer.pretrain import OTHERS, _choose_labels, _split, pretrain
+from mltransfer.pretrain import OTHERS, _choose_labels, _split, join, pretrain
 from mltransfer.source import hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
 from mltransfer.training import Schedule
@@ -25,6 +27,26 @@ def liquid(): return load("liquid_heat_capacity")
 def test_what_cannot_be_saved_is_not_trained(liquid, monkeypatch):
     monkeypatch.setattr("mltransfer.pretrain.join", lambda *a: pytest.fail("the data were read"))
     with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"): pretrain([liquid], RDKitDescriptors())
+
+
+def test_only_keys_exclude(liquid):
+    row = list(liquid.groups).index("c1ccccc1")
+    assert len(join([liquid], ["c1ccccc1", "*CC*"])[0]) == len(liquid) - 1, "a key of another kind stands nowhere"
+    with pytest.raises(ValueError, match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"): join([liquid], ["CCO", "C1=CC=CC=C1"])
+    with pytest.raises(ValueError, match="put the one key 'CCO' in a list"): join([liquid], "CCO")
+    assert liquid.X[row] == "C1=CC=CC=C1", "the table itself spells it so"
+
+
+def test_a_property_without_rows_is_named(liquid):
+    few = liquid.where(np.arange(len(liquid)) < 5)
+    other = Dataset(few.frame.assign(key=few.groups), replace(few.task, property="other"), name="few")
+    with pytest.raises(ValueError, match="no training row has a label of few"): pretrain([liquid, other], Constitution(), exclude=other.groups, **short)
+
+
+@pytest.mark.parametrize("recipe", ["forest", "elastic net"])
+def test_options_of_networks_are_refused_elsewhere(liquid, recipe):
+    with pytest.raises(ValueError, match=f"checkpoint has no meaning for a {recipe}"): pretrain([liquid], Constitution(), recipe=recipe, checkpoint="x")
+    with pytest.raises(ValueError, match="hidden has no meaning"): pretrain([liquid], Constitution(), recipe=recipe, hidden=(8,))
 
 
 # --- splits

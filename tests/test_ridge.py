@@ -123,3 +123,11 @@ def test_units_and_far_rows(kernel):
     other = model.fit(X * units + offsets, 10 * y).predict(X * units + offsets)
     np.testing.assert_allclose(other, 10 * model.fit(X, y).predict(X), rtol=1e-6)
     assert np.abs(model.predict(X * 1e9) - y.mean()).max() < 30 * y.std()
+
+
+def test_repeated_rows_do_not_flatten_the_kernel():
+    rng = np.random.default_rng(0)
+    X = np.vstack([np.zeros((45, 3)), rng.normal(size=(15, 3))])
+    y = X[:, 0] + 0.1 * rng.normal(size=60)
+    new = rng.normal(size=(200, 3))
+    assert np.abs(KernelRidgeCV().fit(X, y).predict(new) - new[:, 0]).mean() < 0.5

@@ -228,6 +228,34 @@ def test_rows_that_sources_were_trained_on_are_told(sources, polymers, y):
     assert model.fit(featurizer.fit_transform(raw), y[:40]).seen_ is None, "a table does not say what its rows are"
 
 
+def test_columns_of_a_table_are_known_by_name(sources, X, y):
+    frame = pd.DataFrame(X[:30], columns=featurizer.get_feature_names_out())
+    model = Shotgun(sources).fit(frame, y[:30])
+    assert list(model.feature_names_in_) == list(frame) and model.predict(frame[:3]).shape == (3,)
+    with pytest.raises(ValueError, match="order|feature names"): model.predict(frame[frame.columns[::-1]])
+    assert not hasattr(model.fit(X[:30], y[:30]), "feature_names_in_")
+
+
+def test_a_fit_keeps_its_rows(sources, polymers, y):
+    mine = y[:30].copy()
+    model = Shotgun(sources, n_splits=3).fit((s for s in polymers.X[:30]), mine)
+    expected = model.permutation_test(5)
+    mine *= 1000
+    pd.testing.assert_frame_equal(model.permutation_test(5), expected)
+    assert model.predict(polymers.X[30:32]).shape == (2,)
+
+
+def test_direct_models_of_sources_with_different_descriptors(sources, polymers, y):
+    other = pretrain([polymers.where(np.arange(len(polymers)) >= 60)], Constitution(), n_models=1, hidden=(8,), schedule=Schedule(epochs=1), progress=False)
+    model = Shotgun([*other, *sources[:1]], n_splits=3).fit(polymers.X[:30], y[:30])
+    assert np.isfinite(model.predict_direct(polymers.X[30:35])).all()
+
+
+@pytest.mark.parametrize("average", [(0, 5), (3, -1), (3,)])
+def test_direct_models_are_always_averaged(sources, X, y, average):
+    with pytest.raises(ValueError, match="average is a number of direct models"): Shotgun(sources, average=average).fit(X[:30], y[:30])
+
+
 def test_monomers_are_not_taken_for_repeat_units(sources, polymers, y):
     model = Shotgun(sources).fit(polymers.X[:20].tolist(), y[:20])
     for predict in (model.predict, model.predict_direct):

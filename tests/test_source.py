@@ -2,6 +2,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
@@ -70,3 +71,18 @@ def test_a_file_without_card_or_with_pickle_is_refused(source, tmp_path):
 def test_wrong_shapes_are_refused(source):
     with pytest.raises(ValueError, match="maps"):
         SourceModel(source.net, Constitution(), source.tasks * 2, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling, seen=source.seen)
+
+
+def test_tables_of_other_descriptors_are_refused(source):
+    from mltransfer.molecule import Morgan
+    other = SourceModel(build([8, 6, 1]), Morgan(64), source.tasks, columns=np.arange(8), x_scaling=np.stack([np.zeros(8), np.ones(8)]), y_scaling=np.array([[0.0], [1.0]]), seen=source.seen)
+    table = source.describe(smiles)
+    for read in (other.predict, source.predict):
+        with pytest.raises(ValueError, match=r"X has \d+ descriptors, but the featurizer"): read(table[:, :20])
+    with pytest.raises(ValueError, match="the sources read different ones"): SourceBatch([source, other]).hidden(table)
+    names = Constitution().get_feature_names_out()
+    frame = pd.DataFrame(table, columns=names)
+    np.testing.assert_array_equal(source.predict(frame), source.predict(smiles))
+    with pytest.raises(ValueError, match="in another order"): source.predict(frame[names[::-1]])
+    np.testing.assert_array_equal(source.predict(table.astype(int)), source.predict(table.astype(int).astype(float)))
+    with pytest.raises(ValueError, match="activation must be"): source.hidden(smiles, activation="Post")

@@ -163,6 +163,14 @@ def test_without_a_gpu_nothing_is_captured():
     assert _captured(compute, CPU) is compute
 
 
+def test_a_network_that_diverges_is_named():
+    X, Y, *rows = data()
+    wild, holed = Schedule(epochs=3, learning_rate=1e30), np.where(np.arange(len(X))[:, None] == 3, np.nan, X).astype(np.float32)
+    for table, how in ((X, wild), (holed, Schedule(epochs=3))):
+        with pytest.raises(ValueError, match="the network diverged"): train(build((12, 4, 2)), table, Y, *rows, how)
+        with pytest.raises(ValueError, match=r"networks \[0, 1\] diverged"): train_stack([build((12, 4, 2)) for _ in range(2)], table, Y, *rows, how, random_states=[0, 1])
+
+
 @pytest.fixture
 def elsewhere(monkeypatch):
     "A device that keeps shapes only: whatever is left behind, or read before the end of an epoch, is an error there."

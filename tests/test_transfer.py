@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fake_source import OfAnyTable
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
@@ -150,7 +151,7 @@ def test_stack_and_pair_name_their_columns():
 
 def of_numbers(seed: int = 0, log: bool = False) -> SourceModel:
     "A source that reads the first column of any table of numbers."
-    return SourceModel(build((1, 4, 3, 1), random_state=seed), Constitution(), [Task("a", log=log)], columns=[0], x_scaling=[[0], [1]],
+    return OfAnyTable(build((1, 4, 3, 1), random_state=seed), Constitution(), [Task("a", log=log)], columns=[0], x_scaling=[[0], [1]],
                        y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
 
 

@@ -148,6 +148,16 @@ def test_whatever_differs_is_fitted_anew(tmp_path, other):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_library_that_has_grown_is_another_one(tmp_path):
+    from mltransfer.library import Library
+    from mltransfer.validate import _digest
+    library = Library(tmp_path / "a")
+    empty = _digest(library, "it")
+    library.add(pretrain([load("liquid_heat_capacity")], Constitution(), hidden=(4,), schedule=Schedule(epochs=1), progress=False))
+    Library(tmp_path / "b").merge(library)
+    assert empty != _digest(library, "it") == _digest(Library(tmp_path / "b"), "it"), "content counts, not the place"
+
+
 def test_broken_files_are_fitted_again(tmp_path):
     first = quick(methods, X, y, draws, checkpoint=tmp_path)
     for i, f in enumerate(sorted(tmp_path.iterdir())): f.write_bytes([b"", b"junk", f.read_bytes()[:-9]][i % 3])
