@@ -151,6 +151,7 @@ class BestOf(RegressorMixin, BaseEstimator):
         validate_data(self, X, skip_check_array=True)
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if not self.candidates: raise ValueError("candidates is empty; give at least one model")
+        if self.average < 1: raise ValueError(f"average must be at least 1, got {self.average}")
         folds = list(KFold(self.n_splits, shuffle=True, random_state=self.random_state).split(X))
         found = {n: mae(y, cross_val_predict(clone(m), X, y, cv=folds)) for n, m in self.candidates.items()}
         self.scores_ = pd.Series(found, name="inner MAE").sort_values(kind="stable")

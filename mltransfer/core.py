@@ -110,8 +110,11 @@ def check_target(
     varies: bool = False, # Also refuse a target that is the same everywhere
 ) -> NDArray[np.float64]: # `y` as a finite 1-d float array
     "Return `y` as a clean 1-d array, or say which rows are wrong with it."
-    try: y = np.asarray(y, dtype=float)
+    if np.ma.isMaskedArray(y): y = y.astype(float).filled(np.nan) # what is masked is no target
+    try:
+        if (kind := np.asarray(y).dtype).kind not in "mMc": y = np.asarray(y, dtype=float)
     except (TypeError, ValueError) as error: raise _not_numbers(y) from error
+    if kind.kind in "mMc": raise ValueError(f"y holds {kind}, not real numbers")
     if y.ndim != 1: raise ValueError(f"y must be 1-d, got shape {y.shape}" + "; pass one column of it, e.g. frame['value']" * (y.ndim == 2))
     if bad := [(int(i), y[i], "not a finite number") for i in np.flatnonzero(~np.isfinite(y))]:
         raise bad_rows("a target", bad, len(y))

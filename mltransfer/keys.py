@@ -30,6 +30,7 @@ def read_smiles(
     "Read one SMILES, or raise `ValueError` with RDKit's reason."
     if not isinstance(smiles, str): raise ValueError(f"expected a SMILES string, got {type(smiles).__name__}")
     if not smiles.strip(): raise ValueError("empty string")
+    if len(words := smiles.split(maxsplit=1)) > 1 and not words[1].startswith("|"): raise ValueError(f"a blank stands before {words[1][:20]!r}; give one SMILES a row and no name")
     if len(smiles) > 5000: raise ValueError(f"{len(smiles)} characters; a SMILES longer than 5000 is surely a mistake")
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles, sanitize=False)

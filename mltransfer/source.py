@@ -52,9 +52,11 @@ def _names(parts: str) -> tuple[str, ...]:
     return tuple(build_featurizer(json.loads(parts)).get_feature_names_out())
 
 
-def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: TransformerMixin) -> NDArray[np.floating]:
+def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: TransformerMixin | None) -> NDArray[np.floating]:
     "The table, if it can be what the featurizer makes."
-    names, columns, table = _names(json.dumps(featurizer_parts(featurizer))), getattr(X, "columns", None), check_table(np.asarray(X))
+    columns, table = getattr(X, "columns", None), check_table(np.asarray(X))
+    if featurizer is None: return table
+    names = _names(json.dumps(featurizer_parts(featurizer)))
     if table.shape[1] != len(names): raise ValueError(f"X has {table.shape[1]} descriptors, but the featurizer of the source, {featurizer}, makes {len(names)}")
     if columns is not None and set(columns) == set(names) and tuple(columns) != names:
         raise ValueError("the columns of X are the descriptors of the source in another order; take X[source.featurizer.get_feature_names_out()]")
@@ -74,7 +76,7 @@ class SourceModel:
     def __init__(
         self,
         net: Network, # Trained network
-        featurizer: TransformerMixin, # Turns raw inputs into descriptors
+        featurizer: TransformerMixin | None, # Turns raw inputs into descriptors; `None` for one that reads tables only, and is not saved
         tasks: Sequence[Task], # One per output of the network
         *,
         columns: NDArray[np.integer], # Descriptors that the network sees, shape (n_in,)
@@ -95,6 +97,7 @@ class SourceModel:
 
     def describe(self, X: Iterable[Any]) -> NDArray[np.float32]:
         "Return all descriptors of raw inputs, shape (n_samples, n_features); a 2-d table of numbers is checked and passes through."
+        if self.featurizer is None and not is_table(X): raise ValueError(f"{self} reads a table of descriptors, not raw inputs")
         return np.asarray(self._checked(X) if is_table(X) else self.featurizer.fit_transform(X), dtype=np.float32)
 
     def _checked(self, X: NDArray[np.floating] | pd.DataFrame) -> NDArray[np.floating]: return _check_columns(X, self.featurizer)
@@ -145,7 +148,7 @@ def card_html(
     data = [(name, *(d.get(k, "") for k in ("nature", "citation", "licence"))) for name, d in card.get("data", {}).items()]
     errors = [(name, *(m.get("rows", {}).get(k, "") for k in ("train", "valid", "test")),
                *(m.get(k, "") for k in ("valid_mae", "test_mae", "test_mae_of_median", "test_mae_of_forest"))) for name, m in card.get("metrics", {}).items()]
-    made = [("descriptors", " + ".join(p["name"] for p in featurizer_parts(source.featurizer)) + f", {len(source.columns)} columns"),
+    made = [("descriptors", (" + ".join(p["name"] for p in featurizer_parts(source.featurizer)) if source.featurizer else "a table") + f", {len(source.columns)} columns"),
             ("model", source.architecture)]
     made += [(k, v) for k, v in card.items() if k not in ("data", "metrics", "limits")]
     limits = card.get("limits") or (f"Trained on {len(source.seen):,} materials of kind {', '.join(kinds)}; descriptors farther than five "

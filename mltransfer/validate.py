@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.base import RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import column_or_1d
 from tqdm.auto import tqdm
 
 from .audit import Splits, check_splits
@@ -106,7 +107,7 @@ def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: ND
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
         predicted = clone(model).fit(X[train], y[train]).predict(X[test])
-    values = np.r_[time.perf_counter() - start, np.asarray(predicted, dtype=float)]
+    values = np.r_[time.perf_counter() - start, np.asarray(column_or_1d(predicted), dtype=float)]
     if path is not None:
         part = path.with_name(f"{path.stem}.{os.getpid()}.part")
         with open(part, "wb") as file: np.save(file, values)

@@ -170,3 +170,8 @@ def test_a_crystal_is_the_same_with_charges_and_spins():
 @pytest.mark.parametrize("strange", [Structure(Lattice.cubic(3), ["Na"], [[float("nan"), 0, 0]]), Structure(Lattice.cubic(3), [], []), Molecule(["H"], [[0, 0, 0]]), "NaCl"])
 def test_what_is_no_crystal_has_no_key(strange):
     with pytest.raises(ValueError, match="no atoms|expected a pymatgen Structure"): structure_key(strange)
+
+
+def test_a_name_behind_a_smiles_is_no_part_of_it():
+    assert molecule_key("CCO |lp:2:2|") == molecule_key(" CCO ") == "CCO"
+    with pytest.raises(ValueError, match="a blank stands before 'CCO'"): molecule_key("CC(=O)O CCO")

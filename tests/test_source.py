@@ -86,3 +86,10 @@ def test_tables_of_other_descriptors_are_refused(source):
     with pytest.raises(ValueError, match="in another order"): source.predict(frame[names[::-1]])
     np.testing.assert_array_equal(source.predict(table.astype(int)), source.predict(table.astype(int).astype(float)))
     with pytest.raises(ValueError, match="activation must be"): source.hidden(smiles, activation="Post")
+
+
+def test_a_source_without_featurizer_reads_tables_only(source):
+    bare = SourceModel(source.net, None, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling, seen=source.seen)
+    np.testing.assert_array_equal(bare.predict(source.describe(smiles)), source.predict(smiles))
+    with pytest.raises(ValueError, match="reads a table of descriptors, not raw inputs"): bare.predict(smiles)
+    assert "a table" in bare._repr_html_()

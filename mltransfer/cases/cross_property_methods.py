@@ -45,7 +45,7 @@ def blank(
 ) -> SourceModel: # An untrained network that reads such a table
     "Make a network from scratch for any table."
     scale = table.std(0)
-    return SourceModel(build_network({"name": "MLP", "widths": [table.shape[1], *hidden, 1]}, random_state=random_state), ElementFractions(), [Task("label", "", "composition")],
+    return SourceModel(build_network({"name": "MLP", "widths": [table.shape[1], *hidden, 1]}, random_state=random_state), None, [Task("label", "", "composition")],
                        columns=np.arange(table.shape[1]), x_scaling=np.stack([table.mean(0), np.where(scale > 0, scale, 1)]), y_scaling=np.array([[0.0], [1.0]]), seen=hash_keys([]))
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #ab410e71
