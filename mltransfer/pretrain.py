@@ -40,10 +40,11 @@ def _excluded(exclude: Iterable[str], kinds: set[Kind]) -> set[str]:
     if isinstance(exclude, str): raise ValueError(f"exclude takes keys, such as `dataset.groups`; put the one key {exclude!r} in a list")
     found, other = set(exclude), {}
     for given in found:
+        keys = []
         for kind in kinds:
-            try: key = KEYS[kind](given)
-            except ValueError: continue # of another kind, so it stands in none of these tables
-            if key != given: other[given] = key
+            try: keys.append(KEYS[kind](given))
+            except ValueError: pass # of another kind, so it stands in none of these tables
+        if keys and given not in keys: other[given] = keys[0]
     if other: raise ValueError(f"exclude takes keys; {len(other)} of {len(found)} are spelt differently, such as {next(iter(other))!r} for {next(iter(other.values()))!r}: give `dataset.groups`, or `groups_of(X, kind)`")
     return found
 
