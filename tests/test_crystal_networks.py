@@ -211,3 +211,23 @@ def test_graphs_of_the_crystal_page():
     net = CGCNN(width=8).eval()
     with torch.no_grad(): out = net(collate(CrystalGraphs().transform([nacl, nacl * (2, 1, 1), nacl.get_primitive_structure()])))
     torch.testing.assert_close(out, out[:1].expand(3, 1), atol=1e-5, rtol=1e-4)
+
+
+def test_what_reads_tables_refuses_a_graph_network():
+    from pymatgen.core import Lattice, Structure
+
+    from mltransfer.core import Task
+    from mltransfer.crystal import CrystalGraphs
+    from mltransfer.finetune import FineTune
+    from mltransfer.rank import rank
+    from mltransfer.shotgun import Shotgun
+    from mltransfer.source import CrystalSource
+    from mltransfer.transfer import FrozenFeatures
+    from mltransfer.validate import untrained
+    source = CrystalSource(CGCNN(width=8, hidden=(6,)), CrystalGraphs(), [Task("gap", "eV", "crystal")], y_scaling=[[4], [2]], seen=np.zeros(0, np.uint64))
+    salts = [Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]) for a in np.linspace(5, 6, 12)]
+    y = np.arange(12.0)
+    for refused in (lambda: rank([source], salts, y), lambda: Shotgun([source]).fit(salts, y), lambda: FineTune(source).fit(salts, y)):
+        with pytest.raises(ValueError, match="reads graphs of crystals"): refused()
+    with pytest.raises(ValueError, match="has no untrained twin"): untrained([source])
+    assert FrozenFeatures(source).fit_transform(salts).shape == (12, 6)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from sklearn.pipeline import FeatureUnion
 
 from mltransfer.core import Task
 from mltransfer.data import Dataset, load
@@ -27,6 +28,11 @@ def liquid(): return load("liquid_heat_capacity")
 def test_what_cannot_be_saved_is_not_trained(liquid, monkeypatch):
     monkeypatch.setattr("mltransfer.pretrain.join", lambda *a: pytest.fail("the data were read"))
     with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"): pretrain([liquid], RDKitDescriptors())
+
+
+def test_a_weighted_union_is_not_trained_on(liquid):
+    union = FeatureUnion([("a", Constitution())], transformer_weights={"a": 10.0})
+    with pytest.raises(ValueError, match="transformer_weights cannot be saved"): pretrain([liquid], union)
 
 
 def test_only_keys_exclude(liquid):

@@ -307,5 +307,5 @@ def test_bad_input_is_named(sources, X, y, options, X_, y_, said):
 
 
 def test_bad_groups_are_named(sources, X, y):
-    for groups, said in [(np.zeros(30), "at least 3 groups"), (np.arange(29), "29 groups")]:
+    for groups, said in [(np.zeros(30), "at least 3 groups"), (np.arange(29), "29 groups"), ([None, *"abcde" * 6][:30], "row 0: None: no group")]:
         with pytest.raises(ValueError, match=said): Shotgun(sources).fit(X[:30], y[:30], groups=groups)

@@ -230,3 +230,7 @@ def test_paper_forest_is_drawn_by_its_seed():
     assert params[0] == params[1] != params[2] and 10 <= params[0]["n_estimators"] <= 19
     assert paper_forest(1, 1).n_estimators == 1
     with pytest.raises(ValueError, match="n_samples"): paper_forest(1, 0)
+
+
+def test_a_choice_of_no_model_is_refused():
+    with pytest.raises(ValueError, match="average must be at least 1"): BestOf({"a": Ridge()}, average=0).fit(np.eye(6), np.arange(6.0))

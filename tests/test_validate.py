@@ -158,6 +158,14 @@ def test_a_library_that_has_grown_is_another_one(tmp_path):
     assert empty != _digest(library, "it") == _digest(Library(tmp_path / "b"), "it"), "content counts, not the place"
 
 
+class Column(Ridge):
+    "Predicts a column."
+    def predict(self, X): return super().predict(X)[:, None]
+
+
+def test_a_column_of_predictions_is_taken(): assert same(quick({"a": Ridge()}, X, y, draws[:1]), quick({"a": Column()}, X, y, draws[:1]))
+
+
 def test_broken_files_are_fitted_again(tmp_path):
     first = quick(methods, X, y, draws, checkpoint=tmp_path)
     for i, f in enumerate(sorted(tmp_path.iterdir())): f.write_bytes([b"", b"junk", f.read_bytes()[:-9]][i % 3])
