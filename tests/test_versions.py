@@ -1,0 +1,36 @@
+"What an older version has written opens, and predicts what it predicted."
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mltransfer.library import Library
+from mltransfer.saved import load_fit
+
+OLD = Path(__file__).parent / "reference" / "v0.1.0"
+SAID = json.loads((OLD / "said.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    "A copy, since a library writes its index."
+    return shutil.copytree(OLD, tmp_path_factory.mktemp("old") / "old")
+
+
+def test_a_library_of_version_0_1_predicts_the_same(old):
+    library = Library(old / "library", read_only=True)
+    assert len(library) == len(SAID["sources"]) == 7
+    for source, said in zip(library.load(SAID["sources"]), SAID["sources"].values()):
+        rows = SAID["rows"][said["kind"]]
+        np.testing.assert_allclose(source.predict(rows), said["predicted"], rtol=1e-5)
+        assert len(source.seen) == said["seen"]
+        if "hidden" in said: np.testing.assert_allclose(source.hidden(rows), said["hidden"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_search_of_version_0_1_predicts_the_same(old, recwarn):
+    search = load_fit(old / "fit")
+    assert not [w for w in recwarn if "fitted again" in str(w.message)]
+    assert search.task_.property == "heat capacity"
+    np.testing.assert_allclose(search.predict(SAID["rows"]["polymer"]), SAID["fit"], rtol=1e-3)
