@@ -14,8 +14,9 @@ help: ## Say what there is
 demo: .venv/.installed ## Predict the heat capacity of polymers with and without transfer; prints the page to open
 	@$(BIN)/python -c "from mltransfer.cases.polymer_heat_capacity import run; run().show('demo/polymer_heat_capacity.html')"
 
-test: .venv/.installed-dev ## Run every notebook, the contract tests, and "generated = committed"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+test: .venv/.installed-dev .venv-fingerprints/.installed ## Run every notebook, the contract tests, and "generated = committed"
+	@.venv-fingerprints/bin/python -m pytest -m fingerprints tests/test_molecule.py
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not fingerprints"
 
 site: .venv/.installed-dev ## Build the pages of the docs to look at
 	@$(BIN)/python -m tools.site
@@ -33,7 +34,7 @@ prepare: .venv/.installed-dev ## Before a commit: export the modules, clean the 
 constraints: ## Pin what a fresh environment resolves to today
 	@PYTHON=$(PYTHON) tools/constraints.sh
 
-clean: ## Remove what was built; delete .venv to start over
+clean: ## Remove what was built; delete .venv* to start over
 	rm -rf _proc _docs _site demo build dist *.egg-info .pytest_cache .hypothesis
 	find mltransfer tests tools -name __pycache__ -prune -exec rm -rf {} +
 
@@ -52,3 +53,8 @@ clean: ## Remove what was built; delete .venv to start over
 .venv/.installed-dev: .venv/.torch settings.ini setup.py
 	@$(PIP) -c constraints.txt -e ".[dev]"
 	@touch $@ .venv/.installed
+
+# scikit-fingerprints caps RDKit: what differs from .venv, and nothing else
+.venv-fingerprints/.installed: .venv/.installed-dev constraints-fingerprints.txt tools/fingerprints.sh
+	@tools/fingerprints.sh .venv .venv-fingerprints -c constraints-fingerprints.txt
+	@touch $@

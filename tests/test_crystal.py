@@ -222,7 +222,7 @@ def crystals(draw):
     return s
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(crystals(), st.integers(0, 999))
 def test_any_crystal_is_invariant(crystal, seed):
     both = make_union(RadialDistribution(r_max=8.0, n_bins=80), OrbitalFieldMatrix())
@@ -231,7 +231,7 @@ def test_any_crystal_is_invariant(crystal, seed):
     for x in others: np.testing.assert_allclose(x, reference, rtol=1e-3, atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(crystals())
 def test_faces_close_each_cell(crystal):
     center, neighbor, angle, _ = voronoi_neighbors(crystal)

@@ -204,7 +204,6 @@ def test_rows_are_kept_apart():
 
 
 def test_graphs_of_the_crystal_page():
-    pytest.importorskip("pymatgen")
     from pymatgen.core import Lattice, Structure
     from mltransfer.crystal import CrystalGraphs
     nacl = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [.5, .5, .5]])

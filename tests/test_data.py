@@ -260,7 +260,7 @@ boiling = Task("boiling point", "K", "molecule")
 rows_of_a_table = st.lists(st.tuples(st.sampled_from(["CCO", "OCC", "CC", "C(", "", None, "*CC*", 7]),
                                      st.sampled_from([1.0, 2.0, "3", "x", None, float("inf")])), max_size=12)
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows_of_a_table)
 def test_every_row_is_kept_or_reported(rows):
     table = pd.DataFrame(rows, columns=["s", "t"], dtype=object)
@@ -271,7 +271,7 @@ def test_every_row_is_kept_or_reported(rows):
         with pytest.raises(ValueError, match=f"{len(data.dropped)} of {len(table)} rows"): from_frame(table, "s", "t", boiling)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(["CCO", "OCC", "CC", "C"]), st.floats(1, 1e3)), min_size=1, max_size=12), st.randoms())
 def test_median_does_not_depend_on_order(rows, random):
     shuffled = list(rows); random.shuffle(shuffled)

@@ -9,7 +9,7 @@ from mltransfer.keys import SYMBOLS, composition_key, in_reserve, molecule_key, 
 molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C1CC1C#N", "FC(F)(F)c1ccc[nH]1", "OB(O)c1ccccc1"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(molecules), st.randoms(use_true_random=False))
 def test_molecule_key_does_not_depend_on_atom_order(smiles, random):
     mol = Chem.MolFromSmiles(smiles)

@@ -98,7 +98,7 @@ def test_shards_hold_one_featurizer_kind_and_depth(library):
         assert len({(json.dumps(h["featurizer"]), h.get("network", {}).get("name"), d) for h, d in zip(heads, depths)}) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from([(5,), (9,), (8, 4), (12, 4), (6, 5, 4)]), st.integers(1, 3), st.booleans(), st.integers(0, 3)), min_size=1, max_size=6),
        st.sampled_from([0, -1, "output"]), st.sampled_from(["pre", "post"]))
 def test_a_batch_equals_its_members(shapes, layer, activation):
@@ -183,9 +183,9 @@ def test_read_only_needs_a_library(tmp_path):
 @pytest.fixture
 def bucket(monkeypatch):
     "An empty bucket of a server on this machine; credentials and configuration of the user are out of reach."
-    s3fs, boto3 = pytest.importorskip("s3fs"), pytest.importorskip("boto3")
-    pytest.importorskip("flask", reason="the server of moto needs flask and flask-cors")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    import boto3, s3fs
+    from moto.server import ThreadedMotoServer
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"): monkeypatch.delenv(key, raising=False)
@@ -203,7 +203,7 @@ def bucket(monkeypatch):
 @pytest.fixture
 def hub(monkeypatch):
     "An empty repository of a hub on this machine, which speaks just enough of the protocol."
-    hf = pytest.importorskip("huggingface_hub")
+    import huggingface_hub as hf
     with fake_hub.serve() as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
@@ -246,7 +246,6 @@ def test_what_changed_on_the_way_is_refused(library, url, tmp_path):
 
 
 def test_a_pushed_folder_is_a_library_and_a_web_site(library, tmp_path):
-    pytest.importorskip("aiohttp")
     library.push(str(tmp_path / "site"), progress=False)
     assert list(Library(tmp_path / "site", read_only=True)) == list(library)
     quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})

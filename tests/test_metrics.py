@@ -10,7 +10,7 @@ from mltransfer.metrics import (
     bootstrap_interval, coverage, interval_width, mae, mae_over_baseline, r2, rmse, scores, spearman,
 )
 
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=50)
 number = st.floats(-1e4, 1e4).map(lambda v: round(v, 3))
 pairs = st.integers(2, 40).flatmap(lambda n: st.tuples(arrays(float, n, elements=number), arrays(float, n, elements=number)))
 of_two = pytest.mark.parametrize("score", [mae, rmse, r2, spearman])

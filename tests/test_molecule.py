@@ -165,7 +165,7 @@ def test_plain_molecules_get_rdkits_own_numbers(featurizer):
 
 @each_fingerprint
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_order_of_atoms_and_rows_does_not_matter(featurizer, seed):
     rng = random.Random(seed)
     turned = [shuffled(Chem.MolFromSmiles(s), rng) for s in molecules[:2] + molecules[3:]]
@@ -282,7 +282,7 @@ def test_filter_is_a_transformer(estimator, check): check(estimator)
 
 
 @given(st.floats(0.7, 1), st.one_of(st.none(), st.integers(1, 2000), st.tuples(st.integers(1, 400), st.integers(400, 600))), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_filter_keeps_what_it_says(max_zeros, max_features, seed):
     fitted = SparseFilter(max_zeros, max_features=max_features, random_state=seed).fit(sparse)
     full = (sparse == 0).mean(axis=0) <= max_zeros
@@ -317,16 +317,16 @@ def test_missing_package_is_named(monkeypatch):
         with pytest.raises(ImportError, match=r"pip install mltransfer\[fingerprints\]"): featurizer.fit_transform(["CCO"])
 
 
+@pytest.mark.fingerprints
 @pytest.mark.parametrize("featurizer", borrowed, ids=repr)
 def test_borrowed_kinds(featurizer):
-    pytest.importorskip("skfp", reason="scikit-fingerprints is not installed: pip install mltransfer[fingerprints]")
     rows = [s for ways in polymers()[:12] for s in ways]
     Z = featurizer.set_output(transform="pandas").fit_transform(rows).to_numpy().reshape(12, 5, -1)
     assert (Z == Z[:, :1]).all() and Z.shape[2] == featurizer.n_bits and Z.any(axis=2).all()
 
 
+@pytest.mark.fingerprints
 def test_nine_kinds_have_11106_columns():
-    pytest.importorskip("skfp", reason="scikit-fingerprints is not installed: pip install mltransfer[fingerprints]")
     table = rcdk_nine().set_output(transform="pandas").fit_transform(["CCO", "*OCC*", "*COCCOC*"])
     assert table.shape == (3, 11_106) and table.columns.is_unique and (table.iloc[1] == table.iloc[2]).all()
 

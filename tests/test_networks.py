@@ -113,7 +113,7 @@ def test_elemnet_layers():
 
 
 @recipes
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), n_in=st.integers(2, 3000), n_out=st.integers(1, 9))
 def test_recipes(recipe, seed, n_in, n_out):
     spec = random_spec(recipe, n_in, n_out, random_state=seed)

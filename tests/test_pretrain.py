@@ -17,7 +17,7 @@ from mltransfer.source import hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
 from mltransfer.training import Schedule
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 short = dict(schedule=Schedule(epochs=3), progress=False)
 
 

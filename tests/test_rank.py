@@ -105,7 +105,7 @@ def test_the_null_is_small_and_repeatable(X, y):
     assert not np.allclose(untrained_like(sources[0], 7).hidden(X), sources[0].hidden(X))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.data())
 def test_expected_best_is_the_mean_over_all_choices(errors, data):
     from itertools import combinations

@@ -95,5 +95,4 @@ def test_unknown_stand_in_is_refused():
 
 
 def test_pictures_are_drawn():
-    pytest.importorskip("PIL", reason="pillow is not installed")
     assert draw(["*CC*", "CCO"]).size == (4 * 170, 150)

@@ -15,7 +15,7 @@ from mltransfer.ridge import PENALTIES, KernelRidgeCV, Ridges
 def test_sklearn_contract(estimator, check): check(estimator)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(5, 40), widths=st.lists(st.integers(1, 90), min_size=1, max_size=6), seed=st.integers(0, 99), constant=st.booleans())
 def test_leave_one_out_is_exact(n, widths, seed, constant):
     "Against scikit-learn, on the same standardised and clipped columns; stacking tables of other widths changes nothing."

@@ -269,7 +269,7 @@ def test_direct_models_of_the_user(sources, X, y):
     assert "constitution + morgan, mine" in set(model.leaderboard_.query("kind == 'direct'")["candidate"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 15), st.integers(5, 40))
 def test_weights_are_a_mixture(seed, n_direct, n_transfer, n):
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ from mltransfer.splits import (
     BalancedGroupKFold, ExtrapolationSplit, RepeatedDraws, check_groups, cluster_groups, groups_of, scaffold_groups,
 )
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 @st.composite

@@ -19,7 +19,7 @@ from mltransfer.training import (
     Schedule, _captured, _forward, _jobs, _orders, _pad_columns, _read_job, _see, _stack, _write_job, masked_loss, train, train_many, train_stack,
 )
 
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 CPU = torch.device("cpu")
 
 
@@ -257,7 +257,7 @@ train_many(widths, *data(), schedule, stack={stack}, checkpoint={str(tmp_path)!r
 # --- a cluster
 
 def test_a_cluster_loses_a_worker_and_nothing_else(tmp_path):
-    distributed = pytest.importorskip("distributed", reason="needs the extra [dask]")
+    import distributed
     many = [(12, 30 + i, 10, 2) for i in range(24)]
     long = Schedule(epochs=30)
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, \

@@ -73,7 +73,7 @@ def test_equals_the_definition(level):
 @pytest.mark.parametrize("cv", [KFold(5, shuffle=True, random_state=1), LeaveOneOut()], ids=["CV+", "jackknife+"])
 @pytest.mark.parametrize("level", [0.6, 0.9, 0.95])
 def test_equals_mapie(n, cv, level):
-    regression = pytest.importorskip("mapie.regression")
+    from mapie import regression
     X, y, X_new, _ = sample(n)
     model = ExtraTreesRegressor(5, random_state=0) if n == 20 else Ridge()
     theirs = regression.CrossConformalRegressor(model, confidence_level=level, method="plus", cv=cv).fit_conformalize(X, y)
@@ -82,7 +82,7 @@ def test_equals_mapie(n, cv, level):
 
 
 def test_equals_mapie_on_our_own_random_folds():
-    regression = pytest.importorskip("mapie.regression")
+    from mapie import regression
     X, y, X_new, _ = sample(58)
     ours = ConformalRegressor(Ridge(), random_state=3).fit(X, y)
     theirs = regression.CrossConformalRegressor(Ridge(), confidence_level=0.9, cv=PredefinedSplit(ours.fold_)).fit_conformalize(X, y)
