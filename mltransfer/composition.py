@@ -6,7 +6,7 @@
 from __future__ import annotations
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -17,29 +17,26 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .core import Featurizer
-from .keys import SYMBOLS, check_amounts, parse_formula, polymer_key, read_smiles
+from .keys import SYMBOLS, polymer_key, read_composition, read_smiles, reduce_amounts
 
 # %% auto #0
-__all__ = ['read_composition', 'composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors',
-           'MoleculeComposition', 'PhysicalAttributes']
+__all__ = ['composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors', 'MoleculeComposition',
+           'PhysicalAttributes']
 
 # %% ../nbs/20_composition.ipynb #da753c20
-def read_composition(
-    row: Any, # Formula, mapping of element to amount, or pymatgen `Composition`
-) -> dict[str, float]: # Amount of each element, as given
-    "Read one composition in any of its forms, or raise `ValueError` with the reason why not."
-    if isinstance(row, str): return parse_formula(row)
-    if not isinstance(row, Mapping):
-        if row is None or row is pd.NA or isinstance(row, float) and math.isnan(row): raise ValueError("missing value")
-        raise ValueError(f"expected a formula, a dict or a Composition, got {type(row).__name__}")
-    amounts: dict[str, float] = {}
-    for element, amount in row.items():
-        try: amounts[str(element)] = amounts.get(str(element), 0.0) + float(amount)
-        except (TypeError, ValueError):
-            raise ValueError(f"the amount of {element} is {amount!r}, not a number") from None
-    return check_amounts(amounts)
+def _unit(
+    amounts: dict[str, float], # Amount of each element, as given
+) -> dict[str, float]: # Amounts in one formula unit
+    "The smallest whole numbers if they make at most 40 atoms, else fractions."
+    reduced = reduce_amounts(amounts)
+    total = sum(reduced.values())
+    return reduced if total <= 40 else {e: n / total for e, n in reduced.items()}
 
-def _reader(known: Sequence[str], table: str) -> Callable[[Any], dict[str, float]]:
+def _reader(
+    known: Sequence[str], # Elements of the table
+    table: str, # What it is called
+    as_written: bool = False, # Leave the amounts as they are
+) -> Callable[[Any], dict[str, float]]:
     "Make the function that reads one row and refuses elements that a table does not have."
     elements = frozenset(known)
     def read(row: Any) -> dict[str, float]:
@@ -47,7 +44,7 @@ def _reader(known: Sequence[str], table: str) -> Callable[[Any], dict[str, float
         if not amounts.keys() <= elements:
             absent = ", ".join(e for e in amounts if e not in elements)
             raise ValueError(f"no {absent} among the {len(elements)} elements of {table}")
-        return amounts
+        return amounts if as_written else _unit(amounts)
     return read
 
 # %% ../nbs/20_composition.ipynb #845fea27
@@ -206,19 +203,14 @@ _statistics: dict[str, Callable[[_Block, NDArray], NDArray]] = { # a property pe
 }
 
 # %% ../nbs/20_composition.ipynb #4410316b
-class CompositionDescriptors(Featurizer):
-    """Describe a composition by statistics of the properties of its elements.
-
-    Columns are called `ave:atomic_weight`, statistic by statistic in the order given; `count` is the amount of each
-    element of the table, as written. All but `sum` and `count` ignore a common factor of the amounts."""
-
-    _what = "compositions"
+class _Statistics(Featurizer):
+    "Statistics of the properties of the elements of each row."
 
     def __init__(
         self,
-        table: str | pd.DataFrame = "xenonpy", # Name for `element_table`, or symbols in rows and properties in columns
+        table: str | pd.DataFrame = "xenonpy", # Name for `element_table`, or symbols in rows
         *,
-        statistics: Sequence[str] = ("ave", "sum", "var", "max", "min"), # Of these, `gmean`, `hmean` and `count`
+        statistics: Sequence[str] = ("ave", "sum", "var", "max", "min"), # Also gmean, hmean, count
     ):
         self.table = table
         self.statistics = statistics
@@ -233,10 +225,9 @@ class CompositionDescriptors(Featurizer):
         table = _complete(self.table)
         return [f"{s}:{c}" for s in self._checked() for c in (table.index if s == "count" else table.columns)]
 
-    @property
-    def _read(self) -> Callable[[Any], dict[str, float]]:
+    def _reader(self, as_written: bool) -> Callable[[Any], dict[str, float]]:
         name = repr(self.table) if isinstance(self.table, str) else "the given one"
-        return _reader(_complete(self.table).index, f"the table {name}")
+        return _reader(_complete(self.table).index, f"the table {name}", as_written)
 
     def _compute(self, rows: list[dict[str, float]]) -> NDArray[np.float32]:
         table, statistics = _complete(self.table), self._checked()
@@ -257,15 +248,38 @@ class CompositionDescriptors(Featurizer):
         if isinstance(self.table, str) and self.table == "magpie": dois.append("10.1038/npjcompumats.2016.28")
         return dois
 
+# %% ../nbs/20_composition.ipynb #ec1bd5d4
+class CompositionDescriptors(_Statistics):
+    """Describe a composition by statistics of the properties of its elements.
+
+    Columns are called `ave:atomic_weight`, statistic by statistic in the order given; `count` is
+    the amount of each element of the table. `sum` and `count` are those of one formula unit, or of
+    the formula `as_written`."""
+
+    _what = "compositions"
+
+    def __init__(
+        self,
+        table: str | pd.DataFrame = "xenonpy", # Name for `element_table`, or symbols in rows
+        *,
+        statistics: Sequence[str] = ("ave", "sum", "var", "max", "min"), # Also gmean, hmean, count
+        as_written: bool = False, # Leave amounts as they stand; Ga2As2 is then not GaAs
+    ):
+        super().__init__(table, statistics=statistics)
+        self.as_written = as_written
+
+    @property
+    def _read(self) -> Callable[[Any], dict[str, float]]: return self._reader(self.as_written)
+
 # %% ../nbs/20_composition.ipynb #850c7204
-class MoleculeComposition(CompositionDescriptors):
+class MoleculeComposition(_Statistics):
     "Describe the atoms of a molecule, or of the shortest repeat unit, by statistics of the properties of their elements."
 
     _what = "SMILES"
 
     @property
     def _read(self) -> Callable[[Any], dict[str, float]]:
-        read = super()._read
+        read = self._reader(as_written=True) # the molecule is its own unit
         return lambda smiles: read(composition_of_smiles(re.sub(r"\[\d+", "[", smiles) if isinstance(smiles, str) else smiles))
 
 # %% ../nbs/20_composition.ipynb #02974c10

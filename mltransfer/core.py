@@ -5,7 +5,7 @@
 # %% ../nbs/00_core.ipynb #6a590b55
 from __future__ import annotations
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -66,7 +66,7 @@ def as_rows(
     X: Iterable[Any], # Raw inputs: list, Series, 1-d array, or one column
 ) -> list[Any]: # One entry per material
     "Return raw inputs as a list."
-    if isinstance(X, (str, bytes, dict)):
+    if isinstance(X, (str, bytes, Mapping)):
         raise ValueError(f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list")
     if hasattr(X, "task") and hasattr(X, "frame"): raise ValueError("expected raw inputs, got a Dataset; pass ds.X (and ds.y)")
     shape = getattr(X, "shape", (0,))

@@ -30,10 +30,15 @@ from .units import KELVIN, convert, molar_mass
 __all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset', 'from_frame', 'facts', 'load', 'datasets',
            'published_test_keys']
 
-# %% ../nbs/10_data.ipynb #b3db806c
+# %% ../nbs/10_data.ipynb #f16fcb32
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
-_KEYS = {kind: key if kind == "crystal" else lru_cache(2**19)(key) for kind, key in KEYS.items()} # tables share materials, and the key of a polymer takes milliseconds
+_cached = {kind: lru_cache(2**19)(key) for kind, key in KEYS.items()} # polymers take milliseconds
 
+def _key(row: Any, kind: Kind) -> str: # tables share materials
+    "The key of a material, remembered if it is a text."
+    return (_cached if isinstance(row, str) else KEYS)[kind](row)
+
+# %% ../nbs/10_data.ipynb #b3db806c
 class Dataset:
     "Materials, one property of each, and where the numbers come from."
 
@@ -66,7 +71,7 @@ class Dataset:
     def groups(self) -> pd.Series: # Keys
         "The key of each material, for splits and for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
-        keys = read_rows(self.X, _KEYS[self.task.kind], self.task.kind)
+        keys = read_rows(self.X, lambda row: _key(row, self.task.kind), self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
 
     def where(

@@ -12,7 +12,7 @@ from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer', 'usual_descriptors']
+__all__ = ['FEATURIZERS', 'FORMER', 'featurizer_parts', 'build_featurizer', 'usual_descriptors']
 
 # %% ../nbs/26_featurizers.ipynb #2addf617
 FEATURIZERS = {name: module for module, names in {
@@ -20,6 +20,9 @@ FEATURIZERS = {name: module for module, names in {
     "composition": ("ElementFractions", "CompositionDescriptors", "MoleculeComposition", "PhysicalAttributes"),
     "crystal": ("RadialDistribution", "OrbitalFieldMatrix", "CrystalGraphs"),
 }.items() for name in names}
+
+# what descriptions of version 0.1.0 leave unsaid: old networks read what they were trained on
+FORMER = {"CompositionDescriptors": {"as_written": True}}
 
 def featurizer_parts(
     featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
@@ -42,12 +45,13 @@ def build_featurizer(
         if part["name"] not in FEATURIZERS:
             raise ValueError(f"unknown descriptor {part['name']!r}; known are {sorted(FEATURIZERS)}")
         module = importlib.import_module(f"mltransfer.{FEATURIZERS[part['name']]}")
-        made.append(getattr(module, part["name"])(**part["params"]))
+        made.append(getattr(module, part["name"])(**FORMER.get(part["name"], {}) | part["params"]))
     return made[0] if len(made) == 1 else make_union(*made)
 
 # %% ../nbs/26_featurizers.ipynb #4979696b
 _ORGANIC = {"Constitution": {}, "Morgan": {"n_bits": 1024, "counts": True, "per_heavy_atom": True}}
-_USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": {"ElementFractions": {}, "CompositionDescriptors": {}}}
+_INORGANIC = {"ElementFractions": {}, "CompositionDescriptors": {"as_written": False}}
+_USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": _INORGANIC}
 
 def usual_descriptors(
     kind: Literal["molecule", "polymer", "composition"], # What is described

@@ -4,18 +4,22 @@
 
 # %% ../nbs/01_keys.ipynb #494cc64e
 from __future__ import annotations
-import hashlib, re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from rdkit import Chem, rdBase
 
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
 __all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'polymer_key', 'check_amounts',
-           'parse_formula', 'composition_key', 'structure_key', 'in_reserve']
+           'parse_formula', 'read_composition', 'reduce_amounts', 'composition_key', 'structure_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #b49d4776
 def _plain(mol: Chem.Mol) -> Chem.Mol:
@@ -175,7 +179,7 @@ def check_amounts(
     return amounts
 
 # %% ../nbs/01_keys.ipynb #7ff0a102
-_number = r"\d+(?:\.\d+)?"
+_number = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?" # no symbol is an E before a digit
 _piece = re.compile(rf"([A-Z][a-z]?)({_number})?|([(\[{{])|([)\]}}])({_number})?|(.)", re.S)
 
 def _why_not(character: str) -> str:
@@ -237,22 +241,79 @@ def parse_formula(
         for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
     return check_amounts(amounts)
 
+# %% ../nbs/01_keys.ipynb #d2575864
+def _as_number(element: str, amount: Any) -> float:
+    "An amount as a float; `ValueError` if it is none."
+    try: return float(amount)
+    except (TypeError, ValueError):
+        raise ValueError(f"the amount of {element} is {amount!r}, not a number") from None
+
+
+def read_composition(
+    row: Any, # Formula, mapping of element to amount, or pymatgen `Composition`
+) -> dict[str, float]: # Amount of each element, as given
+    "Read one composition in any of its forms, or raise `ValueError` with the reason why not."
+    if isinstance(row, str): return parse_formula(row)
+    if hasattr(row, "get_el_amt_dict"): return check_amounts(row.get_el_amt_dict())
+    if isinstance(row, Mapping):
+        amounts: dict[str, float] = {}
+        for key, amount in row.items():
+            element = str(key)
+            amounts[element] = amounts.get(element, 0.0) + _as_number(element, amount)
+        return check_amounts(amounts)
+    if row is None or row is pd.NA or isinstance(row, float) and math.isnan(row):
+        raise ValueError("missing value; if it is sodium nitride, `NaN`, "
+                         "read the table with keep_default_na=False")
+    raise ValueError(f"expected a formula, a dict or a Composition, got {type(row).__name__}")
+
 # %% ../nbs/01_keys.ipynb #4009d2da
+def _whole(amounts: dict[str, float]) -> dict[str, float] | None:
+    "The smallest whole numbers, if there are any in which the least is below 101."
+    least = min(amounts.values())
+    ratios = {e: round(v / least, 6) for e, v in amounts.items()} # what lies beyond is noise
+    for factor in range(1, 101):
+        if all(abs(r * factor - round(r * factor)) < 1e-4 * factor for r in ratios.values()):
+            numbers = {e: round(r * factor) for e, r in ratios.items()}
+            common = math.gcd(*numbers.values())
+            return {e: float(n // common) for e, n in numbers.items()}
+    return None
+
+
+def _fractions(amounts: dict[str, float]) -> dict[str, float]:
+    "Fractions of six to eleven decimals; the greatest takes what rounding leaves."
+    total = sum(amounts.values())
+    exact = {e: Decimal(f"{v / total:.13g}") for e, v in amounts.items()}
+    digits = min(max(6, 2 - min(exact.values()).adjusted()), 11)
+    parts = {e: round(v * 10**digits) for e, v in exact.items()}
+    parts[max(exact, key=exact.__getitem__)] += 10**digits - sum(parts.values())
+    return {e: float(Decimal(n).scaleb(-digits)) for e, n in parts.items()}
+
+
+def reduce_amounts(
+    amounts: dict[str, float], # Amount of each element, positive
+) -> dict[str, float]: # By the alphabet; whole numbers, or fractions that sum to one
+    "Return the amounts that stand in the key of a composition: the same for all its spellings."
+    amounts = dict(sorted(amounts.items()))
+    for _ in range(20): # twice at most in all we have seen
+        if max(amounts.values()) > 1e9 * min(amounts.values()):
+            raise ValueError("its amounts differ by more than a factor of 1e9")
+        whole = _whole(amounts)
+        if whole and max(whole.values()) <= 1e9: return whole
+        before, amounts = amounts, _fractions(amounts)
+        if amounts == before: break
+    return amounts
+
+
+def _written(amount: float) -> str:
+    "An amount in a formula: nothing for one, and never an exponent."
+    return "" if amount == 1 else f"{Decimal(repr(amount)).normalize():f}"
+
+
 def composition_key(
-    formula: str | Composition, # Such as "Fe2O3" or "CuSO4·5H2O", or a pymatgen `Composition`
+    row: str | Mapping | Composition, # Formula, mapping of elements to amounts, or `Composition`
 ) -> str: # Reduced formula, elements in alphabetical order
     "Return the key of a composition."
-    if isinstance(formula, str): amounts = parse_formula(formula)
-    elif hasattr(formula, "get_el_amt_dict"): amounts = check_amounts(formula.get_el_amt_dict())
-    else: raise ValueError(f"expected a formula, got {type(formula).__name__}")
-    amounts = dict(sorted(amounts.items()))
-    least = min(amounts.values())
-    if max(amounts.values()) > 1e9 * least: raise ValueError("its amounts differ by more than a factor of 1e9")
-    for factor in range(1, 101): # the smallest whole numbers, if there are any below 100 times the least
-        scaled = {e: v / least * factor for e, v in amounts.items()}
-        if all(abs(v - round(v)) < 1e-4 * factor for v in scaled.values()):
-            return "".join(f"{e}{round(v) if round(v) > 1 else ''}" for e, v in scaled.items())
-    return "".join(f"{e}{v / sum(amounts.values()):.6g}" for e, v in amounts.items())
+    return "".join(e + _written(n) for e, n in reduce_amounts(read_composition(row)).items())
 
 # %% ../nbs/01_keys.ipynb #51a91a6a
 def structure_key(

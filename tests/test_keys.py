@@ -1,10 +1,15 @@
 "Keys: one per material, whatever the spelling; the reserve never moves."
+import re
+
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from pymatgen.core import Composition, Lattice, Molecule, Structure
+from pymatgen.core import Composition, Element, Lattice, Molecule, Structure
 from rdkit import Chem
 
-from mltransfer.keys import SYMBOLS, composition_key, in_reserve, molecule_key, parse_formula, polymer_key, structure_key
+from mltransfer.keys import (
+    SYMBOLS, composition_key, in_reserve, molecule_key, parse_formula, polymer_key, read_composition, reduce_amounts, structure_key,
+)
 
 molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C1CC1C#N", "FC(F)(F)c1ccc[nH]1", "OB(O)c1ccccc1"]
 
@@ -88,7 +93,7 @@ refused = {
     "": "empty", "   ": "empty", "Xx2O3": "no element 'Xx'", "Na+": "charge", "Fe3+": "charge", "[Fe(CN)6]4-": "charge", "Fe³⁺": "charge",
     "13C": "isotopes", "[13C]": "isotopes", "2H2O": "leading factors", "D2O": "isotope of hydrogen", "T2": "isotope of hydrogen",
     "Fe0": "leave the element out", "CuSO4·0H2O": "leave the element out", "()": "nothing between", "(Fe": "never closed", "(Fe]": "closes no bracket",
-    "Fe)": "closes no bracket", "FexO": "'x'", "fe": "'f'", "Fe.5O": "'.'", "Fe1e3": "'e'", "Si O2 x": "' '", "·H2O": "one side", "H2O·": "one side",
+    "Fe)": "closes no bracket", "FexO": "'x'", "fe": "'f'", "Fe.5O": "'.'", "Fe1e": "'e'", "Fee3": "'e'", "Fe1e-400": "is 0, not", "Si O2 x": "' '", "·H2O": "one side", "H2O·": "one side",
     "Al2O3.2SiO2.2H2O": "write the joining one", "Fe" + "9" * 400: "amount of Fe", "(" * 10_000: "never closed", "x" * 10_000: "'x'",
     "1" * 10_000 + ".5H2O": "one side", "H" + " " * 10_000 + "x": "' '", "=CC*": "'='", "Fe\n2": "does not belong",
 }
@@ -134,9 +139,38 @@ def test_composition_key_does_not_depend_on_a_common_factor(amounts, times):
 def test_composition_keys_by_hand(formula, key): assert composition_key(formula) == key
 
 
+spread = st.floats(-8.9, 0).map(lambda p: 10**p)
+percent = st.integers(1, 9999).map(lambda n: n / 100)
+near = st.sampled_from([1, 1.0001, 0.9999, 1.00005, 2, 0.5, 1 / 3, 1e-4, 0.3333335, 1e-9, 1 - 1e-9, 1e-5 * (1 - 1e-9)])
+alloy = st.one_of(*(st.dictionaries(elements, n, min_size=1, max_size=8) for n in (spread, percent, near, st.integers(1, 200))))
+rows_of_all_forms = st.one_of(alloy, alloy.map(Composition.from_weight_dict), alloy.map(lambda d: "".join(f"{e}{n!r}" for e, n in d.items())))
+
+
+@given(rows_of_all_forms, st.sampled_from([2, 3, 7, 0.1, 1 / 3, 1e-3, 64.123]), st.randoms(use_true_random=False))
+@settings(max_examples=1000)
+def test_a_composition_key_is_its_own_key(row, factor, random):
+    "Also of alloys by weight and tiny amounts; neither a factor nor the order matters, and no key has an exponent."
+    try: key = composition_key(row)
+    except ValueError as error:
+        assert "factor of 1e9" in str(error)
+        return
+    amounts = read_composition(row)
+    turned = {e: amounts[e] * factor for e in random.sample(list(amounts), len(amounts))}
+    assert composition_key(key) == key == composition_key(turned)
+    assert re.fullmatch(r"([A-Z][a-z]?(\d+(\.\d+)?)?)+", key)
+    assert reduce_amounts(amounts) == read_composition(key)
+
+
+@pytest.mark.parametrize("row, key", [
+    ("NbO1.9S1e-1", "Nb10O19S"), ("Fe1.23e-05Ni0.999988", "Fe0.0000123Ni0.9999877"), ("SiB1E-4", "BSi10000"), ("SiB1.54e-4P3.71e-5", "B0.000154P0.0000371Si0.9998089"), ("FeEs1e+2", "Es100Fe"), ("Fe1E2Er", "ErFe100"),
+    ({"Na": 1, "Cl": 1}, "ClNa"), ({"Fe": 0.5, "Ni": np.float32(0.5)}, "FeNi"), ({Element("Fe"): 2, "O": "3"}, "Fe2O3"), (Composition("Ga4As4"), "AsGa"), ("Fe1e9O", "Fe1000000000O"),
+])
+def test_exponents_and_mappings_have_keys(row, key): assert composition_key(row) == key
+
+
 @pytest.mark.parametrize("formula, said", [
-    ("", "empty"), ("Xx2O3", "no element 'Xx'"), ("2-Feb", "a number stands"), ("D2O", "write H"), (None, "got NoneType"), (26, "got int"),
-    ({"Fe": 1}, "got dict"), (Composition({"X": 1}), "no element 'X'"), (Composition(), "no elements"), ("H0." + "0" * 400 + "1O", "is 0, not"),
+    ("", "empty"), ("Xx2O3", "no element 'Xx'"), ("2-Feb", "a number stands"), ("D2O", "write H"), (None, "keep_default_na=False"), (float("nan"), "missing value"), (26, "got int"),
+    ({"Fe": "one"}, "not a number"), ({}, "no elements"), (["Fe"], "got list"), (Composition({"X": 1}), "no element 'X'"), (Composition(), "no elements"), ("H0." + "0" * 400 + "1O", "is 0, not"),
     ("H0." + "0" * 300 + "1O", "factor of 1e9"),
 ])
 def test_composition_key_says_what_is_wrong(formula, said):

@@ -49,7 +49,7 @@ __all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL'
            'curve', 'reverse', 'draw_curve', 'draw_ratios', 'Findings', 'study', 'ratio_texts', 'as_report', 'run']
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ee8fb8fc
-PUBLISHED = CompositionDescriptors()
+PUBLISHED = CompositionDescriptors(as_written=True)
 PER_ATOM = CompositionDescriptors(statistics=("ave", "var", "max", "min"))
 
 
