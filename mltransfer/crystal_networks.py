@@ -13,6 +13,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from .layers import linear
+
 # %% auto #0
 __all__ = ['GraphBatch', 'collate', 'GraphConvolution', 'CGCNN', 'build_crystal_network', 'train_graphs']
 
@@ -52,10 +54,11 @@ class GraphConvolution(nn.Module):
         self,
         width: int, # Numbers per atom, > 0
         n_edges: int, # Numbers per edge, > 0
+        generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
     ):
         super().__init__()
         self.width, self.n_edges = width, n_edges
-        self.mix = nn.Linear(2 * width + n_edges, 2 * width) # first half of the outputs: gate, second: message
+        self.mix = linear(2 * width + n_edges, 2 * width, generator) # first half of the outputs: gate, second: message
         self.norm_mix, self.norm_sum = nn.BatchNorm1d(2 * width), nn.BatchNorm1d(width)
 
     def forward(self, atoms: Tensor, neighbors: Tensor, edges: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ class CGCNN(nn.Module):
         n_convolutions: int = 3, # Rounds of hearing the neighbours, 1 to 64
         hidden: Sequence[int] = (128,), # Widths of the dense layers after the average, at least one, all > 0
         n_out: int = 1, # Number of properties, > 0
-        random_state: int = 0, # Seed of the weights; the global generator is left as it was
+        random_state: int = 0, # Seed of the weights
     ):
         super().__init__()
         if not hidden or min(n_edges, width, n_convolutions, *hidden, n_out) < 1 or n_convolutions > 64:
@@ -88,11 +91,13 @@ class CGCNN(nn.Module):
         if table.ndim != 2: raise ValueError(f"elements is a table with one row per atomic number, got shape {tuple(table.shape)}")
         self.register_buffer("elements", table)
         self.widths = (table.shape[1], width, *hidden, n_out)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(random_state)
-            self.embedding = nn.Linear(table.shape[1], width)
-            self.convolutions = nn.ModuleList(GraphConvolution(width, n_edges) for _ in range(n_convolutions))
-            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(self.widths[1:], self.widths[2:]))
+        generator = torch.Generator().manual_seed(random_state)
+        if torch.empty(0).is_meta: generator = None # only shapes are wanted
+        self.embedding = linear(table.shape[1], width, generator)
+        convolutions = (GraphConvolution(width, n_edges, generator) for _ in range(n_convolutions))
+        self.convolutions = nn.ModuleList(convolutions)
+        hidden_layers = (linear(a, b, generator) for a, b in zip(self.widths[1:], self.widths[2:]))
+        self.layers = nn.ModuleList(hidden_layers)
 
     def hidden(self, x: GraphBatch) -> list[tuple[Tensor, Tensor]]:
         "Return each layer with one row per crystal before and after its activation: the average over atoms first."

@@ -85,7 +85,7 @@ class _Members:
             error, since = torch.where(better, found, error), since.masked_fill(better, epoch)
             for k, d in self.moved.items(): best[k][better] = d.detach()[better]
             if epoch == schedule.epochs or epoch - since.max() >= schedule.patience: break
-            for rows in torch.randperm(len(x)).tensor_split(n_steps):
+            for rows in torch.randperm(len(x), generator=self.net.generator).tensor_split(n_steps):
                 optimizer.zero_grad()
                 masked_loss(self.outputs(x[rows], training=True), learn[:, rows], schedule.loss).sum().backward()
                 optimizer.step(); cycle.step()
@@ -114,13 +114,12 @@ def _check_source(source: SourceModel, keep: int | None) -> None:
 
 
 @contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    "Seed torch and let it use one thread; both are as before when it is over."
+def _alone() -> Iterator[None]:
+    "Let torch use one thread for a while."
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed); torch.set_num_threads(1)
-        try: yield
-        finally: torch.set_num_threads(threads)
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(threads)
 
 # %% ../nbs/55_finetune.ipynb #b3494df0
 class FineTune(RegressorMixin, BaseEstimator):
@@ -165,8 +164,9 @@ class FineTune(RegressorMixin, BaseEstimator):
         learn = torch.tensor(label, dtype=torch.float32).repeat(len(folds), 1).unsqueeze(-1)
         stop = learn.clone()
         for m, (rows, own) in enumerate(folds): learn[m, own], stop[m, rows] = torch.nan, torch.nan
-        with _alone(first):
-            self.members_ = _Members(*begin_from(self.source, self.keep, x, label, first), self.decay, len(folds))
+        begin = begin_from(self.source, self.keep, x, label, first)
+        self.members_ = _Members(*begin, self.decay, len(folds))
+        with _alone(), self.members_.net.seeded(first):
             for layer in stages: self.members_.train(layer, x, learn, stop, self.schedule)
         return self
 

@@ -4,13 +4,16 @@
 
 # %% ../nbs/12_networks.ipynb #a4a3cf15
 from __future__ import annotations
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .layers import linear, silence
 
 # %% auto #0
 __all__ = ['Activation', 'RECIPES', 'NETWORKS', 'Network', 'MLP', 'build', 'random_pyramid', 'Recipe', 'random_spec',
@@ -36,6 +39,7 @@ class Network(nn.Module):
         self.widths = tuple(int(w) for w in widths)
         self.activation = activation
         self.dropout = tuple(dropout) if isinstance(dropout, Sequence) else dropout
+        self.generator: torch.Generator | None = None # source of dropout while somebody trains
         if len(self.shares) != len(widths) - 2 or not all(0 <= p < 1 for p in self.shares):
             raise ValueError(f"dropout is one share from 0 to below 1, or one for each of {len(widths) - 2} hidden layers; got {dropout}")
 
@@ -49,6 +53,20 @@ class Network(nn.Module):
         return {"name": type(self).__name__, "widths": list(self.widths), "activation": self.activation,
                 "dropout": list(self.dropout) if isinstance(self.dropout, tuple) else self.dropout}
 
+    @contextmanager
+    def seeded(
+        self,
+        random_state: int, # Seed of dropout and of the order of rows
+        device: torch.device = torch.device("cpu"), # Where the network is trained
+    ) -> Iterator[torch.Generator]: # On the processor, for the order of rows
+        "Draw dropout from a generator of its own within a `with` block."
+        order = torch.Generator().manual_seed(random_state)
+        on_gpu = device.type == "cuda" # masks are drawn where they are used
+        own = torch.Generator(device).manual_seed(random_state) if on_gpu else order
+        self.generator = own
+        try: yield order
+        finally: self.generator = None
+
     def forward(self, x: Tensor) -> Tensor: raise NotImplementedError
     def hidden(self, x: Tensor) -> list[tuple[Tensor, Tensor]]: raise NotImplementedError
 
@@ -61,16 +79,20 @@ class MLP(Network):
         widths: Sequence[int], # Inputs, hidden layers, outputs: at least one hidden layer, all > 0
         activation: Activation = "relu", # Non-linearity after every hidden layer
         dropout: float | Sequence[float] = 0.0, # Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+        generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
     ):
         super().__init__(widths, activation, dropout)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in zip(widths, widths[1:]))
         if len(self.layers) > 10:
-            for layer in self.layers: nn.init.xavier_uniform_(layer.weight); nn.init.zeros_(layer.bias)
+            for layer in self.layers:
+                nn.init.xavier_uniform_(layer.weight, generator=generator)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         "Map descriptors (n_samples, n_in) to properties (n_samples, n_out)."
         for layer, share in zip(self.layers[:-1], self.shares):
-            x = nn.functional.dropout(_ACTIVATIONS[self.activation](layer(x)), share, self.training)
+            after = _ACTIVATIONS[self.activation](layer(x))
+            x = silence(after, share, self.training, self.generator)
         return self.layers[-1](x)
 
     def hidden(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -91,9 +113,7 @@ def build(
     random_state: int = 0, # Seed of the initial weights
 ) -> MLP: # An untrained network
     "Build a network with seeded weights; the global generator is left as it was."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_state)
-        return MLP(widths, activation, dropout)
+    return MLP(widths, activation, dropout, torch.Generator().manual_seed(random_state))
 
 # %% ../nbs/12_networks.ipynb #e8d89463
 def random_pyramid(
@@ -188,19 +208,20 @@ class ResidualMLP(Network):
         widths: Sequence[int], # Inputs, equally wide hidden layers, outputs
         activation: Activation = "relu", # Non-linearity after every hidden layer
         dropout: float | Sequence[float] = 0.0, # Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+        generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
     ):
         super().__init__(widths, activation, dropout)
         if len(set(self.widths[1:-1])) > 1:
             raise ValueError(f"the hidden layers of a residual network are equally wide, got {list(widths[1:-1])}")
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(nn.LayerNorm(w) for w in self.widths[1:-1])
 
-    def _walk(self, x: Tensor, silence: bool) -> list[tuple[Tensor, Tensor]]:
+    def _walk(self, x: Tensor, training: bool) -> list[tuple[Tensor, Tensor]]:
         stream, out = self.layers[0](x), []
         for k, (norm, share) in enumerate(zip(self.norms, self.shares)):
             if k: stream = stream + self.layers[k](out[-1][1])
             after = _ACTIVATIONS[self.activation](norm(stream))
-            out.append((stream, nn.functional.dropout(after, share, silence)))
+            out.append((stream, silence(after, share, training, self.generator)))
         return out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -215,10 +236,13 @@ class ResidualMLP(Network):
 class _Heads(nn.Module):
     "One small network per property, all computed at once."
 
-    def __init__(self, width: int, n_out: int, head: int, activation: Activation):
+    def __init__(
+        self, width: int, n_out: int, head: int, activation: Activation, generator: torch.Generator | None,
+    ):
         super().__init__()
-        self.activation, self.own = activation, nn.Linear(width, n_out * head)
-        self.weight = nn.Parameter(torch.empty(n_out, head).uniform_(-1, 1) / head**0.5)
+        self.activation, self.own = activation, linear(width, n_out * head, generator)
+        first = torch.empty(n_out, head).uniform_(-1, 1, generator=generator)
+        self.weight = nn.Parameter(first / head**0.5)
         self.bias = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -235,11 +259,12 @@ class MultiTaskEncoder(ResidualMLP):
         activation: Activation = "relu", # Non-linearity after every hidden layer
         dropout: float | Sequence[float] = 0.0, # Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
         head: int = 16, # Hidden units of each property's own head, > 0
+        generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
     ):
-        super().__init__(widths, activation, dropout)
+        super().__init__(widths, activation, dropout, generator)
         if head < 1: raise ValueError(f"head must be at least 1, got {head}")
         self.head = head
-        self.layers[-1] = _Heads(self.widths[-2], self.widths[-1], head, activation)
+        self.layers[-1] = _Heads(self.widths[-2], self.widths[-1], head, activation, generator)
 
     def spec(self) -> dict[str, Any]:
         "Describe the network so that `build_network` can make it again."
@@ -252,7 +277,7 @@ def build_network(
     spec: Mapping[str, Any], # What `spec()` or `random_spec` returned
     state: Mapping[str, Any] | None = None, # Weights by name, as tensors or arrays; untrained if `None`
     *,
-    random_state: int = 0, # Seed of the weights of an untrained network; for a moment it is torch's global seed, so draw weights in one thread at a time
+    random_state: int = 0, # Seed of the weights of an untrained network
 ) -> Network: # In evaluation mode if `state` is given
     "Build a network from its description; whatever does not fit is refused with a `ValueError`."
     options = dict(spec)
@@ -260,9 +285,8 @@ def build_network(
         raise ValueError(f"unknown network {name!r}; known are {list(NETWORKS)}")
     try:
         if state is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(random_state)
-                return NETWORKS[name](**options)
+            generator = torch.Generator().manual_seed(random_state)
+            return NETWORKS[name](**options, generator=generator)
         with torch.device("meta"): net = NETWORKS[name](**options) # shapes without memory
         sizes = {k: tuple(v.shape) for k, v in net.state_dict().items()}
         if wrong := [k for k in {*sizes, *state} if k not in state or tuple(state[k].shape) != sizes.get(k)]:

@@ -94,11 +94,10 @@ def train(
     optimizer = torch.optim.AdamW(net.to(on).parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
     history, best = [], None
-    with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
-        torch.manual_seed(random_state)
+    with net.seeded(random_state, on) as order:
         for epoch in range(schedule.epochs):
             net.train()
-            for batch in torch.randperm(len(x)).to(on).tensor_split(n_steps):
+            for batch in torch.randperm(len(x), generator=order).to(on).tensor_split(n_steps):
                 optimizer.zero_grad()
                 masked_loss(net(x[batch]), y[batch], schedule.loss).backward()
                 optimizer.step(); cycle.step()
