@@ -7,12 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import validate_data
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import _check_sample_weight, has_fit_parameter, validate_data
 
 # %% auto #0
 __all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
@@ -162,6 +166,47 @@ def check_raw_or_table(
     shape = getattr(X, "shape", ())
     if len(shape) != 2 or shape[1] == 1 and np.asarray(X).dtype.kind not in "fiuc": return X
     return validate_data(estimator, X, reset=reset, dtype=np.float32)
+
+# %% ../nbs/00_core.ipynb #93c07ae5
+def check_weight(
+    sample_weight: ArrayLike | None, # Weight of each row, >= 0, shape (n_samples,)
+    y: NDArray[np.float64], # Target, shape (n_samples,)
+) -> NDArray[np.float64] | None: # The weights; `None` if all rows count alike
+    "Return the weights of rows as a clean 1-d array, or say what is wrong with them."
+    if sample_weight is None: return None
+    if not isinstance(sample_weight, Number): # one number for all rows is scikit-learn's custom
+        given = np.asarray(sample_weight, dtype=float)
+        if given.shape != y.shape:
+            raise ValueError(f"sample_weight has shape {given.shape}, but y has {len(y)} rows")
+        wrong = np.flatnonzero(~(np.isfinite(given) & (given >= 0)))
+        bad = [(int(i), float(given[i]), "not a finite number from 0 on") for i in wrong]
+        if bad: raise bad_rows("a weight", bad, len(y))
+    weight = _check_sample_weight(sample_weight, y, dtype=float)
+    if not weight.any(): raise ValueError("sample_weight is zero everywhere")
+    return weight
+
+
+def fit_params(
+    model: BaseEstimator, # A model, a pipeline, a search; not fitted
+    **given: Any, # `sample_weight` and `groups` of the rows, if there are any; `None` is left out
+) -> dict[str, Any]: # What to hand to its `fit` besides `X` and `y`
+    "Name weights and groups as the fit of a model takes them."
+    given = {k: v for k, v in given.items() if v is not None}
+    if isinstance(model, TransformedTargetRegressor): return fit_params(model.regressor, **given)
+    if isinstance(model, (GridSearchCV, RandomizedSearchCV)):
+        groups = {"groups": given.pop("groups")} if "groups" in given else {}
+        return groups | fit_params(model.estimator, **given)
+    if isinstance(model, Pipeline):
+        *before, (last, end) = model.steps
+        own = {f"{last}__{k}": v for k, v in fit_params(end, **given).items()}
+        for name, step in before:
+            takes = [k for k in given if hasattr(step, "fit") and has_fit_parameter(step, k)]
+            own |= {f"{name}__{k}": given[k] for k in takes}
+        return own
+    own = {k: v for k, v in given.items() if has_fit_parameter(model, k)}
+    if given.keys() - own.keys() >= {"sample_weight"}:
+        raise ValueError(f"{type(model).__name__} takes no sample_weight; choose a model that does, or give none")
+    return own
 
 # %% ../nbs/00_core.ipynb #0ca87c76
 def seeds(
