@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from rdkit import Chem, rdBase
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['SYMBOLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'polymer_key', 'check_amounts',
-           'parse_formula', 'read_composition', 'reduce_amounts', 'composition_key', 'structure_key', 'in_reserve']
+__all__ = ['SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'polymer_key',
+           'check_amounts', 'parse_formula', 'read_composition', 'reduce_amounts', 'composition_key', 'from_weights',
+           'warn_percent', 'structure_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #b49d4776
 def _plain(mol: Chem.Mol) -> Chem.Mol:
@@ -182,12 +184,6 @@ def check_amounts(
 _number = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?" # no symbol is an E before a digit
 _piece = re.compile(rf"([A-Z][a-z]?)({_number})?|([(\[{{])|([)\]}}])({_number})?|(.)", re.S)
 
-def _why_not(character: str) -> str:
-    "Say why a character does not belong into a formula."
-    if character in "+-−^⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹": return "carries a charge; write the neutral formula"
-    if character.isdigit(): return "a number stands before an element; isotopes and leading factors are not read"
-    return f"{character!r} does not belong into a formula"
-
 def _read_part(text: str) -> dict[str, float]:
     "Read a formula without dots; brackets may nest."
     levels: list[dict[str, float]] = [{}]
@@ -204,15 +200,89 @@ def _read_part(text: str) -> dict[str, float]:
             inner, factor = levels.pop(), float(times) if times else 1.0
             if not inner: raise ValueError("nothing between the brackets")
             for e, n in inner.items(): levels[-1][e] = levels[-1].get(e, 0.0) + factor * n
-        else: raise ValueError(_why_not(other))
+        else: raise ValueError(f"{other!r} does not belong into a formula")
     if closing: raise ValueError(f"a bracket is never closed, {closing[-1]!r} is missing")
     return levels[0]
+
+# %% ../nbs/01_keys.ipynb #1603f13c
+_symbol = re.compile("|".join(sorted(SYMBOLS, key=len, reverse=True)))
+_part = r"[E\d.()\[\]]+"
+_kinds: tuple[tuple[str, str], ...] = ( # pattern of the skeleton, and what to say of what it finds
+    (r"[-+−–±]\s*(?:delta|[xyznmdpqα-ω])(?![a-z])|(?<=[E)\]])[xyznmδ](?![a-z])|\([xyzδ]\)",
+     "holds a variable, {!r}: give its value, e.g. O6.93 for O7-x"),
+    (r"^E+\s?\d{3,4}(?:-?[A-Z]\d*)$|^[A-Z]*E*[A-Z]+E*\s?\d{2,4}[A-Z]?$",
+     "a trade name? Write the composition, e.g. Al97.9Mg1Si0.6"),
+    (r"[=#@\\]|cc|c1", "looks like a SMILES: then the kind is molecule or polymer"),
+    (r"^(?:[α-ω]['′]?|[a-z]{1,3}|\d[ETR]['′]?)\s*-(?=E)|\((?:s|l|g|aq|cr|am)\)$|[a-z]{3,}",
+     "names a phase or a state, which is no part of a composition: leave it out, or use crystals; "
+     "for a trade name write the composition"),
+    (r"%", "holds per cent: write amounts of atoms, or read weights with `from_weights`"),
+    (r"\d,\d", "holds a decimal comma, {!r}: write a point, or · between two parts"),
+    (r"(?<=[E)\]])\s+\d", "a blank stands before an amount: leave it out"),
+    (r":", "names a dopant without its amount: write it, e.g. Ba0.99Eu0.01TiO3"),
+    (r"(?<=[E)\]])\.|\.(?=\D|$)|[*,]", "{!r} joins nothing here; write ·, as in Al2O3·2SiO2"),
+    (rf"^{_part}(?:[-–/]{_part})+$", "joins parts without saying how much of each: write amounts"),
+    (r"(?<!e)[-+−^⁺⁻]|[)\]E\d][⁰¹²³⁴⁵⁶⁷⁸⁹]", "carries a charge; write the neutral formula"),
+    (r"^[a-z]", "{!r} does not belong into a formula; symbols begin with a capital letter"),
+)
+
+
+def _is_isotope(mass: str, symbol: str) -> bool:
+    "Whether a number can be the mass of a nucleus: between Z and 3 Z."
+    z = SYMBOLS.index(symbol) + 1
+    return mass.isdigit() and z <= int(mass) <= 3 * z
+
+
+def _before_symbol(number: str, symbol: str) -> str:
+    "What to say of a number that stands before a symbol."
+    isotope = _is_isotope(number, symbol)
+    said = f"a number stands before {symbol}"
+    if isotope: said += f"; isotopes are not read, write {symbol}"
+    if not isotope or symbol == "H": said += "; leading factors are not read, leave it out"
+    return said
+
+
+def _by_weight(first: str, others: Sequence[tuple[str, str]]) -> str:
+    "What to say of Ti-6Al-4V, an alloy of so many per cent of weight."
+    weights = {element: float(w) for w, element in others}
+    weights = {first: 100 - sum(weights.values())} | weights
+    return f"an alloy by per cent of weight? Read it with `from_weights({weights})`"
+
+# %% ../nbs/01_keys.ipynb #b0fcceaa
+_dates = {"Feb": "FeB", "Sep": "SeP", "Nov": "NoV"} # months that are formulas
+
+def _why_not(text: str) -> str | None:
+    "Say what kind of text stands in place of a formula, and what to write; `None` if unknown."
+    symbol, number = _symbol.pattern, r"\d+(?:\.\d+)?"
+    if date := re.fullmatch(r"(\d+)-([A-Z][a-z]{2})|([A-Z][a-z]{2})-(\d+)", text):
+        formula = _dates.get(date[2] or date[3])
+        if formula: return f"a spreadsheet has made a date of it; perhaps {formula}{date[1] or date[4]}"
+    if re.fullmatch(rf"({symbol})(-{number}({symbol}))+", text):
+        first, *others = text.split("-")
+        return _by_weight(first, [re.match(rf"({number})(.+)", o).groups() for o in others])
+    if (named := re.fullmatch(rf"({symbol})-(\d+)", text)) and _is_isotope(named[2], named[1]):
+        return f"isotopes are not read, write {named[1]}"
+    plain = text.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789"))
+    if before := re.match(rf"[\[(^]*({number})({symbol})(?!-)", plain):
+        return _before_symbol(before[1], before[2])
+    if re.fullmatch(r"(?i)nan|none|null|na|n/a|-+|\?+", text): return "missing value, written as text"
+    skeleton = _symbol.sub("E", text)
+    for pattern, remedy in _kinds:
+        if found := re.search(pattern, skeleton): return remedy.format(found[0].strip("-+−–± ()"))
+    return None
 
 # %% ../nbs/01_keys.ipynb #a6b8a08e
 _decimal = re.compile(r"(?<![A-Za-z)\]}]0)\.") # a dot that does not follow a bare 0, as in Na0.35CoO2
 _ligand = "(?:H2O|OH2|NH3)"
 _plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:{_ligand}|\({_ligand}\)|\[{_ligand}\])$")
 _subscripts = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+def _is_joined(text: str) -> bool:
+    "Whether a lone dot between whole numbers has one element on both sides, as in Al2O3.2SiO2."
+    left, _, right = text.partition(".")
+    if not re.search(r"[A-Za-z)\]}][1-9]\d*$", left): return False
+    if "." in right or not re.match(r"[1-9]\d*[A-Z]", right): return False
+    return bool(set(_symbol.findall(left)) & set(_symbol.findall(right)))
 
 def _parts(text: str) -> Iterator[tuple[float, str]]:
     "Split a formula at its joining dots into factors and parts."
@@ -221,11 +291,22 @@ def _parts(text: str) -> Iterator[tuple[float, str]]:
         parts = [text[:dot.start()], text[dot.start() + 1:]]
         if _decimal.search(parts[0]):
             raise ValueError("a dot may be a decimal point or join water; write the joining one as ·")
+    if len(parts) == 1 and _is_joined(text):
+        raise ValueError("the dot may be a decimal point or join two parts; write the joining one "
+                         "as ·, or each element once")
     for part in map(str.strip, parts):
         factor = re.match(_number, part) if len(parts) > 1 else None
         part = part[factor.end():] if factor else part
         if not part: raise ValueError("nothing on one side of the dot")
         yield float(factor[0]) if factor else 1.0, part
+
+def _parse(text: str) -> dict[str, float]:
+    "Read a formula whose blanks are settled."
+    if text.isalnum() or text.isascii() and "." not in text: return check_amounts(_read_part(text))
+    amounts: dict[str, float] = {}
+    for factor, part in _parts(text):
+        for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
+    return check_amounts(amounts)
 
 def parse_formula(
     formula: str, # Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
@@ -235,11 +316,18 @@ def parse_formula(
     if not text: raise ValueError("empty string")
     if not text.isascii(): text = text.translate(_subscripts)
     if " " in text: text = re.sub(" (?=[ A-Z([{])", "", text)
-    if text.isalnum() or text.isascii() and "." not in text: return check_amounts(_read_part(text))
-    amounts: dict[str, float] = {}
-    for factor, part in _parts(text):
-        for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
-    return check_amounts(amounts)
+    try: return _parse(text)
+    except ValueError as error:
+        known = len(text) <= 200 and _why_not(text)
+        raise ValueError(known or str(error)) from None
+
+# %% ../nbs/01_keys.ipynb #f7bd4d0e
+CELLS = frozenset("""
+B105 B108 B28 B40 B48 B50 Br32 C120 C140 C240 C28 C29 C48 C52 C60 C70 C71 C80 Co28 Co46 Cr28
+Cs29 Fe28 Ga22 Ge34 H32 Hg29 Hg34 In29 K29 K81 Mn22 Mn29 Na29 O24 P24 P42 P84 Rb26 Rb29 S104 S24
+S28 S32 S36 S48 S56 S72 S80 S88 Se32 Se64 Si106 Si136 Si23 Si232 Si34 Si40 Si41 Si46 Si58 Si68
+Si82 Sn46 Ta22 Ta30 Tl29 U30 U32 W25
+""".split()) # unit cells and cages of one element, as printed in tables
 
 # %% ../nbs/01_keys.ipynb #d2575864
 def _as_number(element: str, amount: Any) -> float:
@@ -249,11 +337,19 @@ def _as_number(element: str, amount: Any) -> float:
         raise ValueError(f"the amount of {element} is {amount!r}, not a number") from None
 
 
+def _no_trade_name(text: str, amounts: dict[str, float]) -> dict[str, float]:
+    "The amounts; `ValueError` if they are those of one element with a large number."
+    if len(amounts) > 1 or sum(amounts.values()) <= 20 or text.strip() in CELLS: return amounts
+    element = next(iter(amounts))
+    raise ValueError(f"one element with the number {amounts[element]:g}: a trade name? "
+                     f"Write the composition; for the pure element write {element}")
+
+
 def read_composition(
     row: Any, # Formula, mapping of element to amount, or pymatgen `Composition`
 ) -> dict[str, float]: # Amount of each element, as given
     "Read one composition in any of its forms, or raise `ValueError` with the reason why not."
-    if isinstance(row, str): return parse_formula(row)
+    if isinstance(row, str): return _no_trade_name(row, parse_formula(row))
     if hasattr(row, "get_el_amt_dict"): return check_amounts(row.get_el_amt_dict())
     if isinstance(row, Mapping):
         amounts: dict[str, float] = {}
@@ -314,6 +410,35 @@ def composition_key(
 ) -> str: # Reduced formula, elements in alphabetical order
     "Return the key of a composition."
     return "".join(e + _written(n) for e, n in reduce_amounts(read_composition(row)).items())
+
+# %% ../nbs/01_keys.ipynb #f3b9f0ea
+def from_weights(
+    row: Any, # Formula or mapping whose numbers are weights, in per cent or any other unit
+) -> dict[str, float]: # Amounts of atoms, in fractions that sum to one
+    "Turn a composition given by weight into one by atoms."
+    mass = Chem.GetPeriodicTable().GetAtomicWeight
+    moles = {e: w / mass(e) for e, w in read_composition(row).items()}
+    total = sum(moles.values())
+    return {e: n / total for e, n in moles.items()}
+
+
+def _is_percent(row: Any) -> bool:
+    "Whether amounts are fractional and sum to 98-102, as per cent do."
+    if isinstance(row, str) and "." not in row or not isinstance(row, str | Mapping): return False
+    try: amounts = read_composition(row).values()
+    except ValueError: return False
+    return 98 <= sum(amounts) <= 102 and any(n % 1 for n in amounts)
+
+
+def warn_percent(
+    rows: Iterable[Any], # Compositions, as a user gave them
+    remedy: str = "if they are by weight, use [from_weights(row) for row in rows]; "
+                  "if by atoms, divide them by 100", # How to say which
+) -> None:
+    "Warn once if rows look like per cent, which may be by weight."
+    if n := sum(map(_is_percent, rows)):
+        warnings.warn(f"the amounts of {n} rows sum to 98-102, like per cent, "
+                      f"and are read as atoms: {remedy}", stacklevel=3)
 
 # %% ../nbs/01_keys.ipynb #51a91a6a
 def structure_key(
