@@ -300,6 +300,7 @@ def _parts(text: str) -> Iterator[tuple[float, str]]:
         if not part: raise ValueError("nothing on one side of the dot")
         yield float(factor[0]) if factor else 1.0, part
 
+# %% ../nbs/01_keys.ipynb #f290de3e
 def _parse(text: str) -> dict[str, float]:
     "Read a formula whose blanks are settled."
     if text.isalnum() or text.isascii() and "." not in text: return check_amounts(_read_part(text))
