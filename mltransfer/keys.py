@@ -10,20 +10,117 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
+from rdkit.Chem.MolStandardize import rdMolStandardize
 
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'polymer_key',
-           'check_amounts', 'parse_formula', 'read_composition', 'reduce_amounts', 'composition_key', 'from_weights',
-           'warn_percent', 'structure_key', 'in_reserve']
+__all__ = ['KEY_RULES', 'Beads', 'SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends',
+           'is_copolymer', 'shortest_units', 'polymer_key', 'mark_ends', 'check_amounts', 'parse_formula',
+           'read_composition', 'reduce_amounts', 'composition_key', 'from_weights', 'warn_percent', 'structure_key',
+           'group_key', 'in_reserve']
+
+# %% ../nbs/01_keys.ipynb #bf66f53e
+KEY_RULES: int = 2 # raised whenever a material gets another key
+
+# %% ../nbs/01_keys.ipynb #70dfe2d8
+_suspect = re.compile(r"\[[^\]]*[+-]|\[(?:Li|Na|K|Rb|Cs|Mg|Ca|Sr|Ba)\]")
+_partner = "[O,N,C,S,Se;-1:2]"
+_rules = {
+    "sulfur": f"[S,s,Se,Te;+1:1]-{_partner}>>[*+0:1]=[*+0:2]",
+    "sulfur, twice charged": f"[S,s,Se,Te;+2:1]-{_partner}>>[*+1:1]=[*+0:2]",
+    "phosphorus": f"[P,p,As,Sb,I;+1:1]-{_partner}>>[*+0:1]=[*+0:2]",
+    "phosphorus, twice charged": f"[P,p,As,Sb,I;+2:1]-{_partner}>>[*+1:1]=[*+0:2]",
+    "azide, diazo": "[N,C,O;-1:1]-[N+1:2]#[N+0:3]>>[*+0:1]=[N+1:2]=[N-1:3]",
+    "nitrone, azoxy": "[N,C;-1:1]-[N+1:2]=[O+0:3]>>[*+0:1]=[N+1:2]-[O-1:3]",
+    "nitrile oxide": "[C-1:1]=[N+1:2]=[O,N;+0:3]>>[*+0:1]#[N+1:2]-[*-1:3]",
+}
+_lines = "\n".join(f"{name}\t{rule}" for name, rule in _rules.items())
+_normalizers = [
+    rdMolStandardize.Normalizer(),
+    rdMolStandardize.NormalizerFromData(_lines, rdMolStandardize.CleanupParameters()),
+]
+_metals = {3: 1, 11: 1, 19: 1, 37: 1, 55: 1, 12: 2, 20: 2, 38: 2, 56: 2} # charge by atomic number
+_anions = frozenset((8, 9, 16, 17, 34, 35, 53)) # O, F, S, Cl, Se, Br, I
+
+
+def _as_ions(mol: Chem.Mol) -> Chem.Mol:
+    "The molecule whose salts of alkali and alkaline-earth metals are ions, not bonded."
+    ions = Chem.RWMol(mol)
+    is_unit = any(not a.GetAtomicNum() for a in mol.GetAtoms())
+    for metal in mol.GetAtoms():
+        bonded = [a for a in metal.GetNeighbors() if a.GetAtomicNum() in _anions]
+        if not len(bonded) == metal.GetDegree() == _metals.get(metal.GetAtomicNum()): continue
+        if is_unit and len(bonded) > 1: continue # it may be a link of the chain
+        ions.GetAtomWithIdx(metal.GetIdx()).SetFormalCharge(len(bonded))
+        for atom in bonded:
+            ions.RemoveBond(metal.GetIdx(), atom.GetIdx())
+            ions.GetAtomWithIdx(atom.GetIdx()).SetFormalCharge(atom.GetFormalCharge() - 1)
+    Chem.SanitizeMol(ions)
+    return ions.GetMol()
+
+# %% ../nbs/01_keys.ipynb #372fdcb0
+_cation = Chem.MolFromSmarts("[#7,#8,#16;+;!$([*+]~[-])]=,:*")
+_multiple = (Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
+
+def _moves(atom: Chem.Atom) -> bool:
+    "Whether a negative charge may sit on another atom as well."
+    if atom.GetIsAromatic(): return True
+    like = lambda a: (a.GetAtomicNum(), a.GetDegree(), a.GetTotalNumHs())
+    for centre in atom.GetNeighbors():
+        if centre.GetFormalCharge() > 0 and sum(a.GetFormalCharge() < 0 for a in centre.GetNeighbors()) < 2: continue
+        if centre.GetIsAromatic(): return True
+        for bond in centre.GetBonds():
+            other = bond.GetOtherAtom(centre)
+            if bond.GetBondType() in _multiple and like(other) != like(atom): return True
+    return False
+
+
+def _delocalised(mol: Chem.Mol) -> bool:
+    "Whether a charge has several places, so that the molecule has several spellings."
+    if mol.HasSubstructMatch(_cation): return True
+    return any(a.GetFormalCharge() < 0 and _moves(a) for a in mol.GetAtoms())
+
+
+def _rank(mol: Chem.Mol) -> tuple[int, ...]:
+    "Order of resonance forms: the first is the usual way to write the molecule."
+    charged = [a for a in mol.GetAtoms() if a.GetFormalCharge()]
+    charge = sum(abs(a.GetFormalCharge()) for a in charged)
+    carbon = sum(a.GetAtomicNum() == 6 for a in charged)
+    aromatic = sum(a.GetIsAromatic() for a in mol.GetAtoms())
+    nitrogen = sum(a.GetFormalCharge() < 0 and a.GetAtomicNum() == 7 for a in charged)
+    ends = sum(a.GetFormalCharge() < 0 and a.GetBonds()[0].GetBondType() in _multiple
+               for a in charged if a.GetDegree() == 1)
+    return charge, carbon, -aromatic, ends, nitrogen
+
+
+def _normalised(mol: Chem.Mol) -> Chem.Mol:
+    for normalizer in _normalizers: mol = normalizer.normalize(mol)
+    return mol
+
+
+def _one_form(mol: Chem.Mol) -> Chem.Mol:
+    "The molecule in the one spelling of its charges."
+    mol = _normalised(_as_ions(mol))
+    if not _delocalised(mol): return mol
+    forms = [f for f in Chem.ResonanceMolSupplier(mol, 0, 100) if f is not None]
+    for bond in range(mol.GetNumBonds()): # a bond that is not double in all forms holds no stereo
+        if len({f.GetBondWithIdx(bond).GetBondType() for f in forms}) > 1:
+            for f in forms: f.GetBondWithIdx(bond).SetStereo(Chem.BondStereo.STEREONONE)
+    read = [Chem.MolFromSmiles(s) for s in {Chem.MolToSmiles(f): None for f in forms}]
+    usual = {Chem.MolToSmiles(m): m for m in (_normalised(m) for m in read if m is not None)}
+    if not usual: return mol
+    return usual[min(usual, key=lambda smiles: (_rank(usual[smiles]), smiles))]
 
 # %% ../nbs/01_keys.ipynb #b49d4776
+_hint = re.compile(r"\[(?:R\d*|Q|X|Y|Z\d*)\]|\[[$<>]\d*\]|\{")
+
 def _plain(mol: Chem.Mol) -> Chem.Mol:
     "The same molecule without written hydrogens and numbers of atoms, which say nothing of the material; isotopes stay."
     for atom in mol.GetAtoms(): atom.SetAtomMapNum(0)
@@ -32,25 +129,79 @@ def _plain(mol: Chem.Mol) -> Chem.Mol:
 
 def read_smiles(
     smiles: str, # SMILES of a molecule or of a repeat unit
-) -> Chem.Mol: # The sanitised molecule
+) -> Chem.Mol: # The sanitised molecule, charges normalised
     "Read one SMILES, or raise `ValueError` with RDKit's reason."
-    if not isinstance(smiles, str): raise ValueError(f"expected a SMILES string, got {type(smiles).__name__}")
+    if not isinstance(smiles, str):
+        raise ValueError(f"expected a SMILES string, got {type(smiles).__name__}")
     if not smiles.strip(): raise ValueError("empty string")
-    if len(words := smiles.split(maxsplit=1)) > 1 and not words[1].startswith("|"): raise ValueError(f"a blank stands before {words[1][:20]!r}; give one SMILES a row and no name")
-    if len(smiles) > 5000: raise ValueError(f"{len(smiles)} characters; a SMILES longer than 5000 is surely a mistake")
+    if len(words := smiles.split(maxsplit=1)) > 1 and not words[1].startswith("|"):
+        raise ValueError(f"a blank stands before {words[1][:20]!r}; give one SMILES a row and no name")
+    if len(smiles) > 5000:
+        raise ValueError(f"{len(smiles)} characters; a SMILES longer than 5000 is surely a mistake")
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles, sanitize=False)
-        if mol is None: raise ValueError("not valid SMILES syntax")
+        if mol is None:
+            ends = "; write the two open ends of a repeat unit as `*`" if _hint.search(smiles) else ""
+            raise ValueError(f"not valid SMILES syntax{ends}")
         try: Chem.SanitizeMol(mol)
         except Exception as error: raise ValueError(f"impossible chemistry ({error})") from None
         if any(sign in smiles for sign in ("[H", "[#1", ":")): mol = _plain(mol)
+        if any(mark in smiles for mark in "@/\\"):
+            Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+        if _suspect.search(smiles): mol = _one_form(mol)
     if not mol.GetNumAtoms(): raise ValueError("no atoms")
     return mol
 
 # %% ../nbs/01_keys.ipynb #a6e0c376
+@lru_cache(2**14)
+def _settle(smiles: str) -> str:
+    seen = [smiles]
+    while (again := Chem.MolToSmiles(Chem.MolFromSmiles(seen[-1]))) not in seen: seen.append(again)
+    return min(seen[seen.index(again):])
+
+
+def _settled(mol: Chem.Mol) -> str:
+    "Canonical SMILES, read and written until it repeats itself; the first of several that alternate."
+    return _settle(Chem.MolToSmiles(mol))
+
+
+def _flat(mol: Chem.Mol) -> str:
+    "Canonical SMILES without stereo marks."
+    mol = Chem.Mol(mol)
+    Chem.RemoveStereochemistry(mol)
+    return _settled(Chem.RemoveHs(mol))
+
+
+_mirrored = {Chem.CHI_TETRAHEDRAL_CW: Chem.CHI_TETRAHEDRAL_CCW, Chem.CHI_TETRAHEDRAL_CCW: Chem.CHI_TETRAHEDRAL_CW}
+
+def _mirror(mol: Chem.Mol) -> Chem.Mol:
+    "The mirror image of a molecule."
+    mol = Chem.Mol(mol)
+    for atom in mol.GetAtoms():
+        if turned := _mirrored.get(atom.GetChiralTag()): atom.SetChiralTag(turned)
+    return mol
+
+
+def _relative(mol: Chem.Mol) -> str:
+    "Canonical SMILES with relative stereo, the same for a molecule and its mirror image."
+    marked = [a for a in mol.GetAtoms() if a.GetChiralTag() != Chem.CHI_UNSPECIFIED]
+    centres = [a for a in marked if a.GetChiralTag() in _mirrored]
+    for atom in marked if len(centres) == 1 else set(marked) - set(centres):
+        atom.SetChiralTag(Chem.CHI_UNSPECIFIED)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    seen = [_settled(mol)]
+    while True:
+        mol = Chem.MolFromSmiles(seen[-1])
+        again = min(seen[-1], _settled(_mirror(mol)))
+        if again in seen: return again
+        seen.append(again)
+
+
+_stereo = re.compile(r"[@/\\]")
+
 def molecule_key(
     smiles: str, # SMILES of a molecule
-) -> str: # Canonical SMILES without stereochemistry
+) -> str: # Canonical SMILES with relative stereo
     "Return the key of a molecule."
     mol = read_smiles(smiles)
     if any(a.GetAtomicNum() == 0 for a in mol.GetAtoms()):
@@ -58,7 +209,7 @@ def molecule_key(
     if isotopes := [a for a in mol.GetAtoms() if a.GetIsotope()]:
         for atom in isotopes: atom.SetIsotope(0)
         mol = _plain(mol) # deuterium is hydrogen, as carbon-13 is carbon
-    return Chem.MolToSmiles(mol, isomericSmiles=False)
+    return _relative(mol) if _stereo.search(smiles) else _flat(mol)
 
 # %% ../nbs/01_keys.ipynb #415b1dc7
 def has_open_ends(
@@ -68,92 +219,201 @@ def has_open_ends(
     return "*" in smiles or "#0" in smiles
 
 
+def _is_end(atom: Chem.Atom) -> bool: return atom.GetAtomicNum() == 0
+
+
 def open_ends(
-    mol: Chem.Mol, # A repeat unit
+    mol: Chem.Mol, # A repeat unit, with its counter-ions if any
 ) -> tuple[Chem.Atom, Chem.Atom]: # The two `*` atoms
     "Return the two open ends `*` of a repeat unit, or raise `ValueError` that says what is wrong with them."
-    ends = [a for a in mol.GetAtoms() if a.GetAtomicNum() == 0]
-    if len(ends) != 2: raise ValueError(f"a repeat unit has exactly two open ends `*`, found {len(ends)}")
-    if len(Chem.GetMolFrags(mol)) > 1: raise ValueError("a repeat unit is one connected piece; found several")
+    ends = [a for a in mol.GetAtoms() if _is_end(a)]
+    if len(ends) != 2:
+        marked = not ends and {"Ce", "Th"} <= {a.GetSymbol() for a in mol.GetAtoms()}
+        hint = "; if [Ce] and [Th] mark the ends, `mark_ends` writes them as `*`" * marked
+        raise ValueError(f"a repeat unit has exactly two open ends `*`, found {len(ends)}{hint}")
+    _check_pieces(mol)
     if any(a.GetDegree() != 1 for a in ends): raise ValueError("each open end `*` has exactly one neighbour")
-    if ends[0].GetNeighbors()[0].GetAtomicNum() == 0: raise ValueError("nothing lies between the two open ends")
+    if _is_end(ends[0].GetNeighbors()[0]): raise ValueError("nothing lies between the two open ends")
     kinds = [a.GetBonds()[0].GetBondType() for a in ends]
-    if kinds[0] != kinds[1]: raise ValueError("the two open ends carry different bonds, so the units cannot be joined")
+    if kinds[0] != kinds[1]:
+        raise ValueError("the two open ends carry different bonds, so the units cannot be joined")
     return ends[0], ends[1]
 
+
+def _check_pieces(mol: Chem.Mol) -> None:
+    "Refuse pieces beside the unit that are no counter-ions, or too many or too few of them."
+    pieces = Chem.GetMolFrags(mol)
+    if len(pieces) == 1: return
+    atoms = [[mol.GetAtomWithIdx(i) for i in piece] for piece in pieces]
+    units = [p for p in atoms if any(map(_is_end, p))]
+    if len(units) > 1: raise ValueError("a repeat unit is one connected piece; found several")
+    charge = lambda piece: sum(a.GetFormalCharge() for a in piece)
+    own, ions = charge(units[0]), [charge(p) for p in atoms if p is not units[0]]
+    if not own: raise ValueError("a neutral repeat unit is one connected piece; found several")
+    if any(q * own >= 0 for q in ions):
+        raise ValueError(f"a repeat unit of charge {own:+d} takes only counter-ions of the opposite charge beside it")
+    if own + sum(ions) == 0: return
+    times = math.lcm(own, ions[0]) if len(set(ions)) == 1 else 0
+    how = f": write {_times(times // own, 'unit')} and {_times(-times // ions[0], 'ion')}" if times else ""
+    raise ValueError(f"the unit has the charge {own:+d}, its counter-ions {sum(ions):+d} together{how}")
+
+
+def _times(n: int, what: str) -> str: return f"{abs(n)} {what}{'s' * (abs(n) > 1)}"
+
 # %% ../nbs/01_keys.ipynb #fcb1026e
+def _labelled(smiles: str, *, flat: bool) -> tuple[Chem.Mol, list[str]]:
+    "A repeat unit whose ends are marked 1 (in) and 2 (out), and its counter-ions in order."
+    mol = read_smiles(smiles)
+    first, last = open_ends(mol)
+    if any(a.GetIsotope() for a in mol.GetAtoms() if not _is_end(a)):
+        for atom in mol.GetAtoms(): atom.SetIsotope(0)
+        mol = _plain(mol)
+        first, last = open_ends(mol)
+    first.SetIsotope(1); last.SetIsotope(2)
+    if flat: Chem.RemoveStereochemistry(mol)
+    pieces = Chem.GetMolFrags(mol, asMols=True)
+    unit = next(p for p in pieces if any(map(_is_end, p.GetAtoms())))
+    return unit, sorted(_flat(p) if flat else _relative(p) for p in pieces if p is not unit)
+
+
 def _bead(fragment: Chem.Mol, way: tuple[int, int]) -> str:
     "SMILES of a fragment whose dummy atoms 1 (in) and 2 (out) are relabelled as `way`."
     fragment = Chem.Mol(fragment)
     for atom in fragment.GetAtoms():
-        if atom.GetAtomicNum() == 0: atom.SetIsotope(way[atom.GetIsotope() - 1])
-    return Chem.MolToSmiles(fragment)
+        if _is_end(atom): atom.SetIsotope(way[atom.GetIsotope() - 1])
+    if any(a.GetFormalCharge() for a in fragment.GetAtoms()): fragment = _one_form(fragment)
+    return _settled(fragment)
 
 
-def _necklace(mol: Chem.Mol) -> tuple[list[tuple[str, str]], list[str]]:
-    "The fragments of a repeat unit, each as (forwards, backwards), and the bond that follows each."
-    Chem.RemoveStereochemistry(mol)
-    first, last = (a.GetIdx() for a in open_ends(mol))
-    path = list(Chem.GetShortestPath(mol, first, last))
-    steps = [mol.GetBondBetweenAtoms(a, b) for a, b in zip(path, path[1:])]
-    cuts = [(i, b) for i, b in enumerate(steps) if not b.IsInRing() and 0 < i < len(steps) - 1]
-    bonds = [str(b.GetBondType()) for _, b in cuts] + [str(steps[0].GetBondType())]
-    mol = Chem.RWMol(mol)
-    mol.GetAtomWithIdx(first).SetIsotope(1); mol.GetAtomWithIdx(last).SetIsotope(2)
-    for i, bond in cuts:
-        mol.RemoveBond(path[i], path[i + 1])
-        for atom, isotope in ((path[i], 2), (path[i + 1], 1)):
-            dummy = Chem.Atom(0); dummy.SetIsotope(isotope)
-            mol.AddBond(atom, mol.AddAtom(dummy), bond.GetBondType())
+def _cut(mol: Chem.Mol) -> tuple[list[Chem.Mol], list[str]]:
+    "The fragments of a labelled unit from end to end, and the kind of bond that follows each."
+    ends = sorted((a for a in mol.GetAtoms() if _is_end(a)), key=Chem.Atom.GetIsotope)
+    path = list(Chem.GetShortestPath(mol, *(a.GetIdx() for a in ends)))
+    steps = [(a, mol.GetBondBetweenAtoms(a, b)) for a, b in zip(path, path[1:])]
+    cuts = [(a, b) for a, b in steps[1:-1] if not b.IsInRing() and b.GetStereo() <= Chem.BondStereo.STEREOANY]
+    bonds = [str(b.GetBondType()) for _, b in cuts] + [str(steps[0][1].GetBondType())]
+    if cuts:
+        labels = [(1, 2) if b.GetBeginAtomIdx() == a else (2, 1) for a, b in cuts]
+        kinds = [b.GetBondType() for _, b in cuts]
+        mol = Chem.FragmentOnBonds(mol, [b.GetIdx() for _, b in cuts], dummyLabels=labels, bondTypes=kinds)
     order = {a: k for k, a in enumerate(path)}
-    frags = sorted(Chem.GetMolFrags(mol), key=lambda f: min(order.get(a, len(order)) for a in f))
-    mols = [Chem.MolFromSmiles(Chem.MolFragmentToSmiles(mol, f)) for f in frags]
-    return [(_bead(m, (1, 2)), _bead(m, (2, 1))) for m in mols], bonds
+    atoms: list[tuple[int, ...]] = []
+    pieces = Chem.GetMolFrags(mol, asMols=True, fragsMolAtomMapping=atoms)
+    place = [min(order.get(a, len(order)) for a in piece) for piece in atoms]
+    return [pieces[i] for i in np.argsort(place)], bonds
 
 # %% ../nbs/01_keys.ipynb #7e79571a
-def _readings(beads: list[tuple[str, str]], bonds: list[str]) -> list[list[tuple[str, str]]]:
+Beads = list[tuple[str, str]] # SMILES of each bead, and the kind of bond that follows it
+
+def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list[Beads]:
     "All ways to read a closed necklace: every rotation, in both directions, reduced to its shortest period."
-    ways = [[(b[0], k) for b, k in zip(beads, bonds)], [(b[1], k) for b, k in zip(beads[::-1], bonds[-2::-1] + bonds[-1:])]]
-    n = len(beads)
-    period = next(p for p in range(1, n + 1) if n % p == 0 and ways[0] == ways[0][:p] * (n // p))
-    return [w[i:period] + w[:i] for w in ways for i in range(period)]
+    forwards = [(_bead(m, (1, 2)), k) for m, k in zip(pieces, bonds)]
+    backwards = [(_bead(m, (2, 1)), k) for m, k in zip(pieces[::-1], bonds[-2::-1] + bonds[-1:])]
+    n = len(pieces)
+    whole = lambda p: n % p == 0 and all(ions.count(i) % (n // p) == 0 for i in ions)
+    period = next(p for p in range(1, n + 1) if whole(p) and forwards == forwards[:p] * (n // p))
+    return [w[i:period] + w[:i] for w in (forwards, backwards) for i in range(period)]
 
 
-def _join(beads: list[tuple[str, str]]) -> Chem.Mol:
-    "Fragments in a row, joined out to in; the first and the last end stay open."
-    chain = Chem.RWMol()
-    tail = None
-    for smiles, _ in beads:
-        n = chain.GetNumAtoms()
-        chain.InsertMol(Chem.MolFromSmiles(smiles))
-        head, out = (next(a for a in list(chain.GetAtoms())[n:] if a.GetIsotope() == i and not a.GetAtomicNum()) for i in (1, 2))
-        if tail is not None: _fuse(chain, tail, head)
-        tail = out
-    chain.BeginBatchEdit()
-    for a in chain.GetAtoms():
-        if not a.GetAtomicNum():
-            a.SetIsotope(0)
-            if not a.GetDegree(): chain.RemoveAtom(a.GetIdx())
-    chain.CommitBatchEdit()
-    return chain.GetMol()
+_joint = Chem.MolzipParams()
+_joint.label = Chem.MolzipLabel.AtomMapNumber
+
+def _to_join(mol: Chem.Mol, end: int) -> Chem.Mol:
+    "A bead or chain with one of its ends marked as the joint."
+    atom = next(a for a in mol.GetAtoms() if _is_end(a) and a.GetIsotope() == end)
+    atom.SetIsotope(0); atom.SetAtomMapNum(1)
+    return mol
 
 
-def _fuse(mol: Chem.RWMol, out: Chem.Atom, into: Chem.Atom) -> None:
-    "Replace two open ends by one bond between their neighbours; the dummy atoms stay behind, bare."
-    a, b, kind = out.GetNeighbors()[0], into.GetNeighbors()[0], out.GetBonds()[0].GetBondType()
-    mol.RemoveBond(a.GetIdx(), out.GetIdx()); mol.RemoveBond(b.GetIdx(), into.GetIdx())
-    mol.AddBond(a.GetIdx(), b.GetIdx(), kind)
+def _join(beads: Beads) -> Chem.Mol:
+    "Beads in a row, joined out to in; the first and the last end stay open."
+    chain = Chem.MolFromSmiles(beads[0][0])
+    for smiles, _ in beads[1:]: # one by one: of two joints beside a double bond `molzip` forgets the marks
+        pair = Chem.CombineMols(_to_join(chain, 2), _to_join(Chem.MolFromSmiles(smiles), 1))
+        chain = Chem.molzip(pair, _joint)
+    return chain
+
+
+def _unit(smiles: str, *, flat: bool) -> tuple[str, int]:
+    "Key of a repeat unit, with or without stereo marks, and how many shortest units it holds."
+    mol, ions = _labelled(smiles, flat=flat)
+    pieces, bonds = _cut(mol)
+    readings = _readings(pieces, bonds, ions)
+    if any(a.GetChiralTag() in _mirrored for p in pieces for a in p.GetAtoms()):
+        readings += _readings([_mirror(p) for p in pieces], bonds, ions)
+    best = min([r for r in readings if r[-1][1] == "SINGLE"] or readings)
+    times = len(pieces) // len(best)
+    unit = _join(best)
+    if not flat and _stereo.search(written := _settled(unit)):
+        unit_key = written.replace("[1*]", "*").replace("[2*]", "*")
+    else:
+        for atom in filter(_is_end, unit.GetAtoms()): atom.SetIsotope(0)
+        Chem.SanitizeMol(unit)
+        unit_key = _settled(unit)
+    shared = [ion for ion in dict.fromkeys(ions) for _ in range(ions.count(ion) // times)]
+    return ".".join([unit_key, *shared]), times
 
 # %% ../nbs/01_keys.ipynb #a8f2a410
+_copolymer = re.compile(r"\S+:[\d.eE+-]+(?:\|\S+:[\d.eE+-]+)+")
+
+def is_copolymer(
+    row: object, # One row
+) -> bool: # Whether it is a mapping, or a mapping written as text
+    "Tell a copolymer from a single repeat unit."
+    return isinstance(row, Mapping) or isinstance(row, str) and bool(_copolymer.fullmatch(row))
+
+
+def _moles(row: str | Mapping[str, float], *, flat: bool) -> dict[str, float]:
+    "Moles of each shortest unit."
+    if not is_copolymer(row): return {_unit(row, flat=flat)[0]: 1.0}
+    given = row.items() if isinstance(row, Mapping) else (p.rsplit(":", 1) for p in row.split("|"))
+    moles: dict[str, float] = {}
+    for smiles, amount in given:
+        try: amount = float(amount)
+        except (TypeError, ValueError): raise ValueError(f"the fraction of {smiles} is {amount!r}, not a number") from None
+        if not 0 < amount < np.inf: raise ValueError(f"the fraction of {smiles} is {amount:g}; it must be positive")
+        unit, times = _unit(smiles, flat=flat)
+        moles[unit] = moles.get(unit, 0.0) + amount * times
+    if not moles: raise ValueError("a copolymer without repeat units")
+    return moles
+
+
+def shortest_units(
+    row: str | Mapping[str, float], # A repeat unit, or a copolymer: fraction of each repeat unit
+    *,
+    stereo: bool = True, # Tell units apart that differ in stereo marks only
+) -> dict[str, float]: # Mole fraction of each shortest unit, by its key; they sum to 1
+    "Return the shortest repeat units of a polymer with their mole fractions, to four digits."
+    moles = dict(sorted(_moles(row, flat=not stereo).items()))
+    parts = np.array(list(moles.values())) / sum(moles.values()) * 10_000
+    whole = np.floor(parts).astype(int)
+    whole[np.argsort(whole - parts, kind="stable")[:10_000 - whole.sum()]] += 1 # largest remainders
+    if not whole.all():
+        rare = list(moles)[int(whole.argmin())]
+        raise ValueError(f"less than 1 in 10,000 units is {rare}; leave it out")
+    return {unit: int(n) / 10_000 for unit, n in zip(moles, whole)}
+
+# %% ../nbs/01_keys.ipynb #4ad78664
+def _as_text(units: dict[str, float]) -> str:
+    return next(iter(units)) if len(units) == 1 else "|".join(f"{u}:{x:g}" for u, x in units.items())
+
+
 def polymer_key(
-    smiles: str, # SMILES of a repeat unit with two open ends `*`
-) -> str: # SMILES of the shortest repeat unit, with two `*`, without stereochemistry
+    row: str | Mapping[str, float], # A repeat unit with two open ends `*`, or a copolymer
+) -> str: # Shortest repeat unit with relative stereo; of a copolymer all, with their fractions
     "Return the key of a polymer: its shortest repeat unit, independent of cut, direction and doubling."
-    readings = _readings(*_necklace(read_smiles(smiles)))
-    single = [r for r in readings if r[-1][1] == "SINGLE"]
-    unit = _join(min(single or readings))
-    Chem.SanitizeMol(unit)
-    return Chem.MolToSmiles(unit)
+    return _as_text(shortest_units(row)) if is_copolymer(row) else _unit(row, flat=False)[0]
+
+# %% ../nbs/01_keys.ipynb #0b392667
+def mark_ends(
+    smiles: str, # A repeat unit whose ends are marked in another way
+    marks: tuple[str, str] = ("[Ce]", "[Th]"), # What stands for the two open ends
+) -> str: # The same with `*`
+    "Write the two open ends of a repeat unit as `*`."
+    found = [smiles.count(m) for m in dict.fromkeys(marks)]
+    if sum(found) != 2: raise ValueError(f"{smiles!r:.60} does not hold the two ends {' and '.join(marks)}")
+    for mark in marks: smiles = smiles.replace(mark, "*")
+    return smiles
 
 # %% ../nbs/01_keys.ipynb #5afed418
 SYMBOLS: tuple[str, ...] = tuple("""
@@ -458,6 +718,16 @@ def structure_key(
 
 # %% ../nbs/01_keys.ipynb #ef7197c1
 KEYS = {"molecule": molecule_key, "polymer": polymer_key, "composition": composition_key, "crystal": structure_key}
+
+# %% ../nbs/01_keys.ipynb #70ee087a
+def group_key(
+    key: str, # Key of a material, from `KEYS[kind]`
+    kind: str, # "molecule", "polymer", "composition" or "crystal"
+) -> str: # Group: for molecules and polymers the key without stereo marks, else the key itself
+    "Return the group of a material."
+    if kind not in KEYS: raise ValueError(f"kind must be one of {tuple(KEYS)}, got {kind!r}")
+    if kind not in ("molecule", "polymer") or not _stereo.search(key): return key
+    return _flat(read_smiles(key)) if kind == "molecule" else _as_text(shortest_units(key, stereo=False))
 
 # %% ../nbs/01_keys.ipynb #8cdee222
 def in_reserve(

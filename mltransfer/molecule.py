@@ -6,7 +6,7 @@
 from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,12 +19,39 @@ from sklearn.pipeline import FeatureUnion, make_union
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .core import Featurizer
-from .repeat_units import Repeat, read_molecule
+from .keys import is_copolymer
+from .repeat_units import Repeat, mass_fractions, read_molecule
 
 # %% auto #0
 __all__ = ['Fingerprint', 'Morgan', 'FeatureMorgan', 'AtomPair', 'TopologicalTorsion', 'Path', 'Layered', 'SECFP', 'Keys',
            'MACCS', 'Pattern', 'EState', 'PubChem', 'KlekotaRoth', 'CDKLikeStandard', 'CDKLikeGraph',
            'CDKLikeHybridization', 'CDKLikeExtended', 'rcdk_nine', 'SparseFilter', 'RDKitDescriptors', 'Constitution']
+
+# %% ../nbs/21_molecule.ipynb #4fe73037
+class _Mixture(NamedTuple):
+    "The units of a copolymer as they were read, and their mass fractions."
+    units: list[Any]
+    shares: list[float]
+
+
+class _OfUnits(Featurizer):
+    "Describe molecules and repeat units; a copolymer gets the mean of its units by mass."
+
+    def _read_unit(self, row: Any) -> Any: raise NotImplementedError
+    def _describe(self, units: list[Any]) -> NDArray[Any]: raise NotImplementedError
+
+    def _read(self, row: Any) -> Any:
+        if not is_copolymer(row): return self._read_unit(row)
+        shares = mass_fractions(row)
+        return _Mixture([self._read_unit(unit) for unit in shares], list(shares.values()))
+
+    def _compute(self, rows: list[Any]) -> NDArray[Any]:
+        if not any(isinstance(row, _Mixture) for row in rows): return self._describe(rows)
+        mixtures = [row if isinstance(row, _Mixture) else _Mixture([row], [1.0]) for row in rows]
+        Z = np.asarray(self._describe([unit for m in mixtures for unit in m.units]), dtype=float)
+        shares = np.concatenate([m.shares for m in mixtures])
+        starts = np.cumsum([0, *(len(m.units) for m in mixtures[:-1])])
+        return np.add.reduceat(Z * shares[:, None], starts, axis=0)
 
 # %% ../nbs/21_molecule.ipynb #91bdf821
 def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
@@ -33,7 +60,7 @@ def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
     return np.unpackbits(packed.reshape(len(vectors), -1), axis=1, bitorder="little")[:, :vectors[0].GetNumBits()]
 
 
-class Fingerprint(Featurizer):
+class Fingerprint(_OfUnits):
     "Hash the fragments of a molecule or repeat unit into columns; the base of the classes below."
 
     _what = "SMILES"
@@ -58,7 +85,7 @@ class Fingerprint(Featurizer):
         return n
 
     def _generator(self) -> Any: raise NotImplementedError
-    def _read(self, row: Any) -> Chem.Mol: return read_molecule(row, self.repeat)
+    def _read_unit(self, row: Any) -> Chem.Mol: return read_molecule(row, self.repeat)
     def _names(self) -> list[str]: return [f"{self._short}:{i}" for i in range(self.n_bits)]
 
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]:
@@ -71,11 +98,11 @@ class Fingerprint(Featurizer):
             z[list(found)] = list(found.values())
         return Z
 
-    def _compute(self, rows: list[Chem.Mol]) -> NDArray[Any]:
+    def _describe(self, units: list[Chem.Mol]) -> NDArray[Any]:
         if self.per_heavy_atom and not self.counts:
             raise ValueError("per_heavy_atom=True divides counts; set counts=True with it")
-        Z = self._table(rows)
-        return Z / [[max(m.GetNumHeavyAtoms(), 1)] for m in rows] if self.per_heavy_atom else Z
+        Z = self._table(units)
+        return Z / [[max(m.GetNumHeavyAtoms(), 1)] for m in units] if self.per_heavy_atom else Z
 
 # %% ../nbs/21_molecule.ipynb #1f20b537
 class Morgan(Fingerprint):
@@ -373,7 +400,7 @@ class SparseFilter(SelectorMixin, BaseEstimator):
         return self.support_
 
 # %% ../nbs/21_molecule.ipynb #b09d5c55
-class RDKitDescriptors(Featurizer):
+class RDKitDescriptors(_OfUnits):
     "Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts."
 
     _what = "molecules with these descriptors"
@@ -396,7 +423,7 @@ class RDKitDescriptors(Featurizer):
 
     def _names(self) -> list[str]: return list(self._functions())
 
-    def _read(self, row: Any) -> list[float]:
+    def _read_unit(self, row: Any) -> list[float]:
         mol = read_molecule(row, self.repeat)
         values = {n: self._value(f, mol) for n, f in self._functions().items()}
         if missing := [n for n, v in values.items() if not abs(v) < 1e38]: # what fits into float32
@@ -409,30 +436,31 @@ class RDKitDescriptors(Featurizer):
             try: return float(function(mol))
             except Exception: return np.nan # RDKit raises where it has no parameters
 
-    def _compute(self, rows: list[list[float]]) -> NDArray[np.float64]: return np.array(rows, dtype=np.float64)
+    def _describe(self, units: list[list[float]]) -> NDArray[np.float64]: return np.array(units, dtype=np.float64)
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/GettingStartedInPython.html#list-of-available-descriptors"]
 
 # %% ../nbs/21_molecule.ipynb #08c8cee8
-_ELEMENTS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I")
+_ELEMENTS = ("H", "Li", "B", "C", "N", "O", "F", "Na", "Si", "P", "S", "Cl", "K", "Ge", "Se", "Br", "Sn", "I")
 _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial ring of a polymer does not count
     "aromatic_atom": "a", "ring_atom": "[r3,r4,r5,r6,r7,r8]", "double_bond": "*=*", "triple_bond": "*#*",
+    "ion": "[!+0;!$([+]~[-]);!$([-]~[+])]", # a charge that no neighbour balances, as in nitro groups
     "sp3_carbon": "[CX4]", "methyl": "[CH3]", "methylene": "[CH2]", "quaternary_carbon": "[CX4;H0]", "carbonyl": "[CX3]=O",
-    "ether": "[OX2;H0]", "hydroxyl": "[OX2H]", "amide": "[NX3][CX3]=O", "donor": "[N,O,S;!H0]",
+    "ether": "[OX2;H0]", "hydroxyl": "[OX2H]", "amide": "[NX3][CX3]=O", "donor": "[#7,#8,#16;!H0]",
 }
 
-class Constitution(Featurizer):
+class Constitution(_OfUnits):
     "Count atoms and groups in moles per kilogram."
 
     _what = "SMILES"
 
-    def _read(self, row: Any) -> Chem.Mol: return read_molecule(row)
+    def _read_unit(self, row: Any) -> Chem.Mol: return read_molecule(row)
 
     def _names(self) -> list[str]:
         return [f"{n} [mol/kg]" for n in ("atoms", *_ELEMENTS, "other_element", *_GROUPS, "rotatable_bond")]
 
-    def _compute(self, rows: list[Chem.Mol]) -> NDArray[np.float64]:
+    def _describe(self, units: list[Chem.Mol]) -> NDArray[np.float64]:
         queries = [Chem.MolFromSmarts(s) for s in _GROUPS.values()]
-        return np.array([self._row(mol, queries) for mol in rows])
+        return np.array([self._row(mol, queries) for mol in units])
 
     def _row(self, mol: Chem.Mol, queries: list[Chem.Mol]) -> NDArray[np.float64]:
         symbols = [a.GetSymbol() for a in mol.GetAtoms()]

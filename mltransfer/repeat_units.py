@@ -4,16 +4,20 @@
 
 # %% ../nbs/13_repeat_units.ipynb #f8989610
 from __future__ import annotations
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from rdkit import Chem
+from rdkit.Chem.Descriptors import MolWt
 
-from .keys import has_open_ends, open_ends, polymer_key, read_smiles
+from mltransfer.keys import (
+    group_key, has_open_ends, is_copolymer, molecule_key, open_ends, polymer_key, shortest_units,
+)
 
 if TYPE_CHECKING: from PIL.Image import Image
 
 # %% auto #0
-__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'draw']
+__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw']
 
 # %% ../nbs/13_repeat_units.ipynb #329f9a0a
 def chain(
@@ -21,7 +25,12 @@ def chain(
     n: int, # How many shortest units, >= 1
 ) -> Chem.Mol: # A linear chain of `n` units that still has its two `*`
     "Join `n` shortest repeat units head to tail."
-    return _join(Chem.MolFromSmiles(polymer_key(smiles)), n)
+    return _join(_shortest(smiles), n)
+
+
+def _shortest(smiles: str) -> Chem.Mol:
+    "The shortest repeat unit without stereo marks, with its counter-ions."
+    return Chem.MolFromSmiles(group_key(polymer_key(smiles), "polymer"))
 
 
 def _join(unit: Chem.Mol, n: int) -> Chem.Mol:
@@ -54,7 +63,7 @@ def ring(
     backbone: int = 12, # Fewest backbone atoms in the ring
 ) -> Chem.Mol: # The closed ring, without `*`
     "Close the shortest repeat unit into a ring of k units, k >= 3."
-    unit = Chem.MolFromSmiles(polymer_key(smiles))
+    unit = _shortest(smiles)
     first, last = (a.GetIdx() for a in open_ends(unit))
     per_unit = len(Chem.GetShortestPath(unit, first, last)) - 2
     out = Chem.RWMol(_join(unit, max(3, -(-backbone // per_unit))))
@@ -76,12 +85,23 @@ def read_molecule(
 ) -> Chem.Mol: # A closed-shell molecule without `*`
     "Read a row: a molecule as it is, a repeat unit as the molecule that stands for it."
     if repeat not in Repeat.__args__: raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
-    mol = read_smiles(smiles)
-    if not has_open_ends(smiles): return mol
+    if is_copolymer(smiles): raise ValueError("no molecule stands for a copolymer; read each of its units")
+    if not isinstance(smiles, str) or not has_open_ends(smiles):
+        return Chem.MolFromSmiles(group_key(molecule_key(smiles), "molecule"))
     if repeat == "ring": return ring(smiles)
     capped = Chem.RWMol(chain(smiles, 3 if repeat == "oligomer" else 1))
     for a in open_ends(capped): a.SetAtomicNum(1)
     return Chem.RemoveHs(capped.GetMol())
+
+# %% ../nbs/13_repeat_units.ipynb #5ea7d3ec
+def mass_fractions(
+    row: str | Mapping[str, float], # A repeat unit, or a copolymer: mole fraction of each repeat unit
+) -> dict[str, float]: # Mass fraction of each shortest unit, by its key without stereo marks
+    "Return the repeat units of a polymer with their mass fractions."
+    moles = shortest_units(row, stereo=False)
+    masses = {unit: x * MolWt(Chem.MolFromSmiles(unit)) for unit, x in moles.items()}
+    total = sum(masses.values())
+    return {unit: mass / total for unit, mass in masses.items()}
 
 # %% ../nbs/13_repeat_units.ipynb #e51dd5ef
 def draw(

@@ -34,7 +34,7 @@ def test_lone_hydrogens_stay(): assert [molecule_key(s) for s in ("[H][H]", "[H+
 
 @pytest.mark.parametrize("ways", [("[*:1]CCO[*:2]", "*CCO*", "*C([H])([H])CO*"), ("[1*]CC[2*]", "[*:1]CC[*:2]", "*CC*"),
     ("*OCC*", "*COC*", "*CCOCCO*"), ("*NCCCCCC(*)=O", "*C(=O)NCCCCC*", "*C(=O)CCCCCNC(=O)CCCCCN*"),
-    ("*CC(*)c1ccccc1", "*C(c1ccccc1)C*", "*CC(c1ccccc1)CC(*)c1ccccc1"), ("*C=CC=C*", "*=CC=*", r"*/C=C/*", r"*/C=C\*"),
+    ("*CC(*)c1ccccc1", "*C(c1ccccc1)C*", "*CC(c1ccccc1)CC(*)c1ccccc1"), ("*C=CC=C*", "*=CC=*", "*C=C*"), (r"*/C=C/*", r"*/C=C/C=C/*"),
     ("*[Si](C)(C)O*", "*O[Si](*)(C)C", "*O[Si](C)(C)O[Si](*)(C)C"), ("*C(F)(F)C(*)(F)F", "*C(*)(F)F"),
 ])
 def test_polymer_key_is_blind_to_spelling(ways): assert len({polymer_key(w) for w in ways}) == 1
