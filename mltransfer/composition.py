@@ -5,8 +5,7 @@
 # %% ../nbs/20_composition.ipynb #95efdffe
 from __future__ import annotations
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -17,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .core import Featurizer
-from .keys import SYMBOLS, polymer_key, read_composition, read_smiles, reduce_amounts
+from mltransfer.keys import (
+    SYMBOLS, has_open_ends, is_copolymer, molecule_key, parse_formula, read_composition, read_smiles, reduce_amounts, shortest_units,
+)
 
 # %% auto #0
 __all__ = ['composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors', 'MoleculeComposition',
@@ -49,20 +50,20 @@ def _reader(
 
 # %% ../nbs/20_composition.ipynb #845fea27
 def composition_of_smiles(
-    smiles: str, # Molecule, or repeat unit with two open ends `*`
+    smiles: str | Mapping[str, float], # Molecule, repeat unit with two open ends `*`, or copolymer
 ) -> dict[str, float]: # Amount of each element in the molecule or in the shortest repeat unit
-    "Count the atoms of a SMILES string, hydrogens included."
-    is_unit = isinstance(smiles, str) and "*" in smiles
-    atoms = read_smiles(polymer_key(smiles) if is_unit else smiles).GetAtoms()
-    if any(a.GetIsotope() and a.GetAtomicNum() for a in atoms):
-        raise ValueError("contains isotopes; write plain elements")
-    if charge := sum(a.GetFormalCharge() for a in atoms):
-        raise ValueError(f"carries a charge of {charge:+d}; add the counter-ion")
+    "Count the atoms of a SMILES string, hydrogens included; isotopes count as their element."
+    is_polymer = is_copolymer(smiles) or isinstance(smiles, str) and has_open_ends(smiles)
+    units = shortest_units(smiles) if is_polymer else {molecule_key(smiles): 1.0}
     amounts: dict[str, float] = {}
-    for atom in atoms:
-        if not atom.GetAtomicNum(): continue
-        for symbol, n in (atom.GetSymbol(), 1), ("H", atom.GetTotalNumHs()):
-            if n: amounts[symbol] = amounts.get(symbol, 0.0) + n
+    for unit, share in units.items():
+        atoms = [a for a in read_smiles(unit).GetAtoms() if a.GetAtomicNum()]
+        if charge := sum(a.GetFormalCharge() for a in atoms):
+            how = "behind a dot, as in `*CC(*)C(=O)[O-].[Na+]`" if is_polymer else "behind a dot"
+            raise ValueError(f"carries a charge of {charge:+d}; add the counter-ion {how}")
+        for atom in atoms:
+            for symbol, n in (atom.GetSymbol(), 1), ("H", atom.GetTotalNumHs()):
+                if n: amounts[symbol] = amounts.get(symbol, 0.0) + share * n
     return amounts
 
 # %% ../nbs/20_composition.ipynb #283dae0a
@@ -280,7 +281,7 @@ class MoleculeComposition(_Statistics):
     @property
     def _read(self) -> Callable[[Any], dict[str, float]]:
         read = self._reader(as_written=True) # the molecule is its own unit
-        return lambda smiles: read(composition_of_smiles(re.sub(r"\[\d+", "[", smiles) if isinstance(smiles, str) else smiles))
+        return lambda smiles: read(composition_of_smiles(smiles))
 
 # %% ../nbs/20_composition.ipynb #02974c10
 @cache

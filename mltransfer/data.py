@@ -23,7 +23,7 @@ from rdkit import Chem
 
 from .core import Kind, Task, bad_rows, read_rows
 from .files import fetch, lookup, read_table
-from .keys import KEYS, read_smiles
+from .keys import KEYS, group_key, read_smiles
 from .units import KELVIN, convert, molar_mass
 
 # %% auto #0
@@ -68,11 +68,16 @@ class Dataset:
         return self.frame["value"]
 
     @cached_property
-    def groups(self) -> pd.Series: # Keys
-        "The key of each material, for splits and for finding duplicates."
+    def keys(self) -> pd.Series: # Keys
+        "The key of each material, for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
         keys = read_rows(self.X, lambda row: _key(row, self.task.kind), self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
+
+    @cached_property
+    def groups(self) -> pd.Series: # Groups
+        "The group of each material, for splits and for what a source has seen: its key without stereo marks."
+        return self.keys.map(lambda key: group_key(key, self.task.kind)).rename("group")
 
     def where(
         self,
@@ -83,7 +88,7 @@ class Dataset:
         if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()): keep = keep.astype(bool) # a nullable column
         if keep.dtype != bool: raise ValueError(f"keep is True or False for each row, got {keep.dtype}; for row numbers, np.isin(np.arange(len(ds)), rows)")
         if keep.shape != (len(self),): raise ValueError(f"keep has shape {keep.shape}, but there are {len(self)} rows")
-        return Dataset(self.frame.assign(key=self.groups)[keep], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence)
+        return Dataset(self.frame.assign(key=self.keys)[keep], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence)
 
     def __len__(self) -> int: return len(self.frame)
 

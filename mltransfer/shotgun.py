@@ -23,7 +23,7 @@ from .audit import seen_by
 from .candidates import heads
 from .core import Kind, as_rows, bad_rows, check_target, log_target
 from .featurizers import build_featurizer, featurizer_parts
-from .keys import KEYS, has_open_ends
+from .keys import KEYS, group_key, has_open_ends
 from .library import Library
 from .rank import Descriptors, OtherKind, rank, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
@@ -284,7 +284,7 @@ def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_]:
 
 
 def _key(row: Any, kind: Kind) -> str | None:
-    try: return KEYS[kind](row)
+    try: return group_key(KEYS[kind](row), kind)
     except ValueError: return None
 
 

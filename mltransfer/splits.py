@@ -19,7 +19,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from .core import Kind, as_rows, bad_rows, check_table, check_target, read_rows, seeds
-from .keys import KEYS
+from .keys import KEYS, group_key
 
 # %% auto #0
 __all__ = ['groups_of', 'scaffold_groups', 'cluster_groups', 'check_groups', 'BalancedGroupKFold', 'RepeatedDraws',
@@ -29,10 +29,11 @@ __all__ = ['groups_of', 'scaffold_groups', 'cluster_groups', 'check_groups', 'Ba
 def groups_of(
     X: Iterable[Any], # Raw inputs: SMILES, formulas or structures, shape (n_samples,)
     kind: Kind, # What a row is
-) -> NDArray[np.object_]: # Key of each material, shape (n_samples,)
-    "Return the key of each material, so that rows of one material share a group."
+) -> NDArray[np.object_]: # Group of each material, shape (n_samples,)
+    "Return the group of each material, so that rows of one material and its stereoisomers stay together."
     if kind not in KEYS: raise ValueError(f"kind must be one of {tuple(KEYS)}, got {kind!r}")
-    return np.array(read_rows(X, KEYS[kind], f"a {kind}"), dtype=object)
+    keys = read_rows(X, KEYS[kind], f"a {kind}")
+    return np.array([group_key(key, kind) for key in keys], dtype=object)
 
 # %% ../nbs/23_splits.ipynb #24564f36
 def scaffold_groups(

@@ -82,7 +82,7 @@ def check(data: Dataset) -> None:
 def test_bundled(name):
     data, rows = loaded(name), facts(name)
     check(data)
-    assert data.groups.is_unique and list(data.groups) == [KEYS[data.task.kind](x) for x in data.X]
+    assert data.keys.is_unique and list(data.keys) == [KEYS[data.task.kind](x) for x in data.X]
     assert data.frame["n_rows"].sum() + len(data.dropped) == len(rows), "every fact is used or reported"
     assert (data.frame["spread"] >= 1).all()
     assert set(rows["source_grade"]) <= set(GRADES)
@@ -110,8 +110,8 @@ def test_facts_only_of_bundled():
 def test_library(name):
     data = loaded(name)
     check(data)
-    assert data.groups.is_unique and (data.y > 0).all()
-    assert list(data.groups) == [molecule_key(s) for s in data.X]
+    assert data.keys.is_unique and (data.y > 0).all()
+    assert list(data.keys) == [molecule_key(s) for s in data.X]
 
 
 # NIST Chemistry WebBook: methane gas 35.69, benzene gas 82.4, ethanol liquid 112.3, naphthalene crystal 165.7 J/(mol K)
@@ -266,7 +266,7 @@ def test_every_row_is_kept_or_reported(rows):
     table = pd.DataFrame(rows, columns=["s", "t"], dtype=object)
     data = from_frame(table, "s", "t", boiling, errors="drop")
     assert len(data) + len(data.dropped) == len(table)
-    assert np.isfinite(data.y).all() and list(data.groups) == [molecule_key(s) for s in data.X]
+    assert np.isfinite(data.y).all() and list(data.keys) == [molecule_key(s) for s in data.X]
     if len(data.dropped):
         with pytest.raises(ValueError, match=f"{len(data.dropped)} of {len(table)} rows"): from_frame(table, "s", "t", boiling)
 
