@@ -74,7 +74,8 @@ def _moves(atom: Chem.Atom) -> bool:
     if atom.GetIsAromatic(): return True
     like = lambda a: (a.GetAtomicNum(), a.GetDegree(), a.GetTotalNumHs())
     for centre in atom.GetNeighbors():
-        if centre.GetFormalCharge() > 0 and sum(a.GetFormalCharge() < 0 for a in centre.GetNeighbors()) < 2: continue
+        anions = sum(a.GetFormalCharge() < 0 for a in centre.GetNeighbors())
+        if centre.GetFormalCharge() > 0 and anions < 2: continue # a nitro group, an N-oxide, an azide
         if centre.GetIsAromatic(): return True
         for bond in centre.GetBonds():
             other = bond.GetOtherAtom(centre)
@@ -87,7 +88,7 @@ def _delocalised(mol: Chem.Mol) -> bool:
     if mol.HasSubstructMatch(_cation): return True
     return any(a.GetFormalCharge() < 0 and _moves(a) for a in mol.GetAtoms())
 
-
+# %% ../nbs/01_keys.ipynb #30b9f1e0
 def _rank(mol: Chem.Mol) -> tuple[int, ...]:
     "Order of resonance forms: the first is the usual way to write the molecule."
     charged = [a for a in mol.GetAtoms() if a.GetFormalCharge()]
@@ -119,10 +120,10 @@ def _one_form(mol: Chem.Mol) -> Chem.Mol:
     return usual[min(usual, key=lambda smiles: (_rank(usual[smiles]), smiles))]
 
 # %% ../nbs/01_keys.ipynb #b49d4776
-_hint = re.compile(r"\[(?:R\d*|Q|X|Y|Z\d*)\]|\[[$<>]\d*\]|\{")
+_ends_of_others = re.compile(r"\[(?:R\d*|Q|X|Y|Z\d*)\]|\[[$<>]\d*\]|\{")
 
 def _plain(mol: Chem.Mol) -> Chem.Mol:
-    "The same molecule without written hydrogens and numbers of atoms, which say nothing of the material; isotopes stay."
+    "The same molecule without written hydrogens and numbers of atoms; isotopes stay."
     for atom in mol.GetAtoms(): atom.SetAtomMapNum(0)
     return Chem.RemoveHs(mol)
 
@@ -135,14 +136,15 @@ def read_smiles(
         raise ValueError(f"expected a SMILES string, got {type(smiles).__name__}")
     if not smiles.strip(): raise ValueError("empty string")
     if len(words := smiles.split(maxsplit=1)) > 1 and not words[1].startswith("|"):
-        raise ValueError(f"a blank stands before {words[1][:20]!r}; give one SMILES a row and no name")
+        name = repr(words[1][:20])
+        raise ValueError(f"a blank stands before {name}; give one SMILES a row and no name")
     if len(smiles) > 5000:
         raise ValueError(f"{len(smiles)} characters; a SMILES longer than 5000 is surely a mistake")
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles, sanitize=False)
         if mol is None:
-            ends = "; write the two open ends of a repeat unit as `*`" if _hint.search(smiles) else ""
-            raise ValueError(f"not valid SMILES syntax{ends}")
+            hint = "; write the two open ends of a repeat unit as `*`"
+            raise ValueError("not valid SMILES syntax" + hint * bool(_ends_of_others.search(smiles)))
         try: Chem.SanitizeMol(mol)
         except Exception as error: raise ValueError(f"impossible chemistry ({error})") from None
         if any(sign in smiles for sign in ("[H", "[#1", ":")): mol = _plain(mol)
@@ -161,7 +163,7 @@ def _settle(smiles: str) -> str:
 
 
 def _settled(mol: Chem.Mol) -> str:
-    "Canonical SMILES, read and written until it repeats itself; the first of several that alternate."
+    "Canonical SMILES, read and written until it repeats itself; the first if several alternate."
     return _settle(Chem.MolToSmiles(mol))
 
 
@@ -171,8 +173,9 @@ def _flat(mol: Chem.Mol) -> str:
     Chem.RemoveStereochemistry(mol)
     return _settled(Chem.RemoveHs(mol))
 
-
-_mirrored = {Chem.CHI_TETRAHEDRAL_CW: Chem.CHI_TETRAHEDRAL_CCW, Chem.CHI_TETRAHEDRAL_CCW: Chem.CHI_TETRAHEDRAL_CW}
+# %% ../nbs/01_keys.ipynb #245abccc
+_left, _right = Chem.CHI_TETRAHEDRAL_CCW, Chem.CHI_TETRAHEDRAL_CW
+_mirrored = {_left: _right, _right: _left}
 
 def _mirror(mol: Chem.Mol) -> Chem.Mol:
     "The mirror image of a molecule."
@@ -184,10 +187,9 @@ def _mirror(mol: Chem.Mol) -> Chem.Mol:
 
 def _relative(mol: Chem.Mol) -> str:
     "Canonical SMILES with relative stereo, the same for a molecule and its mirror image."
-    marked = [a for a in mol.GetAtoms() if a.GetChiralTag() != Chem.CHI_UNSPECIFIED]
-    centres = [a for a in marked if a.GetChiralTag() in _mirrored]
-    for atom in marked if len(centres) == 1 else set(marked) - set(centres):
-        atom.SetChiralTag(Chem.CHI_UNSPECIFIED)
+    lone = sum(a.GetChiralTag() in _mirrored for a in mol.GetAtoms()) == 1
+    for atom in mol.GetAtoms():
+        if lone or atom.GetChiralTag() not in _mirrored: atom.SetChiralTag(Chem.CHI_UNSPECIFIED)
     Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     seen = [_settled(mol)]
     while True:
@@ -225,15 +227,17 @@ def _is_end(atom: Chem.Atom) -> bool: return atom.GetAtomicNum() == 0
 def open_ends(
     mol: Chem.Mol, # A repeat unit, with its counter-ions if any
 ) -> tuple[Chem.Atom, Chem.Atom]: # The two `*` atoms
-    "Return the two open ends `*` of a repeat unit, or raise `ValueError` that says what is wrong with them."
+    "Return the two open ends `*` of a repeat unit, or raise `ValueError` with the reason."
     ends = [a for a in mol.GetAtoms() if _is_end(a)]
     if len(ends) != 2:
         marked = not ends and {"Ce", "Th"} <= {a.GetSymbol() for a in mol.GetAtoms()}
         hint = "; if [Ce] and [Th] mark the ends, `mark_ends` writes them as `*`" * marked
         raise ValueError(f"a repeat unit has exactly two open ends `*`, found {len(ends)}{hint}")
     _check_pieces(mol)
-    if any(a.GetDegree() != 1 for a in ends): raise ValueError("each open end `*` has exactly one neighbour")
-    if _is_end(ends[0].GetNeighbors()[0]): raise ValueError("nothing lies between the two open ends")
+    if any(a.GetDegree() != 1 for a in ends):
+        raise ValueError("each open end `*` has exactly one neighbour")
+    if _is_end(ends[0].GetNeighbors()[0]):
+        raise ValueError("nothing lies between the two open ends")
     kinds = [a.GetBonds()[0].GetBondType() for a in ends]
     if kinds[0] != kinds[1]:
         raise ValueError("the two open ends carry different bonds, so the units cannot be joined")
@@ -242,23 +246,24 @@ def open_ends(
 
 def _check_pieces(mol: Chem.Mol) -> None:
     "Refuse pieces beside the unit that are no counter-ions, or too many or too few of them."
-    pieces = Chem.GetMolFrags(mol)
+    pieces = [[mol.GetAtomWithIdx(i) for i in piece] for piece in Chem.GetMolFrags(mol)]
     if len(pieces) == 1: return
-    atoms = [[mol.GetAtomWithIdx(i) for i in piece] for piece in pieces]
-    units = [p for p in atoms if any(map(_is_end, p))]
-    if len(units) > 1: raise ValueError("a repeat unit is one connected piece; found several")
     charge = lambda piece: sum(a.GetFormalCharge() for a in piece)
-    own, ions = charge(units[0]), [charge(p) for p in atoms if p is not units[0]]
+    units = [charge(p) for p in pieces if any(map(_is_end, p))]
+    ions = [charge(p) for p in pieces if not any(map(_is_end, p))]
+    if len(units) > 1: raise ValueError("a repeat unit is one connected piece; found several")
+    own, others = units[0], sum(ions)
     if not own: raise ValueError("a neutral repeat unit is one connected piece; found several")
     if any(q * own >= 0 for q in ions):
-        raise ValueError(f"a repeat unit of charge {own:+d} takes only counter-ions of the opposite charge beside it")
-    if own + sum(ions) == 0: return
-    times = math.lcm(own, ions[0]) if len(set(ions)) == 1 else 0
-    how = f": write {_times(times // own, 'unit')} and {_times(-times // ions[0], 'ion')}" if times else ""
-    raise ValueError(f"the unit has the charge {own:+d}, its counter-ions {sum(ions):+d} together{how}")
+        raise ValueError(f"beside a repeat unit of charge {own:+d} stand only ions of the opposite charge")
+    if own + others == 0: return
+    least = math.lcm(own, ions[0])
+    remedy = f": write {_number_of(least // own, 'unit')} and {_number_of(least // ions[0], 'ion')}"
+    remedy = remedy if len(set(ions)) == 1 else ""
+    raise ValueError(f"the unit has the charge {own:+d}, its counter-ions {others:+d}{remedy}")
 
 
-def _times(n: int, what: str) -> str: return f"{abs(n)} {what}{'s' * (abs(n) > 1)}"
+def _number_of(n: int, what: str) -> str: return f"{abs(n)} {what}{'s' * (abs(n) > 1)}"
 
 # %% ../nbs/01_keys.ipynb #fcb1026e
 def _labelled(smiles: str, *, flat: bool) -> tuple[Chem.Mol, list[str]]:
@@ -290,12 +295,14 @@ def _cut(mol: Chem.Mol) -> tuple[list[Chem.Mol], list[str]]:
     ends = sorted((a for a in mol.GetAtoms() if _is_end(a)), key=Chem.Atom.GetIsotope)
     path = list(Chem.GetShortestPath(mol, *(a.GetIdx() for a in ends)))
     steps = [(a, mol.GetBondBetweenAtoms(a, b)) for a, b in zip(path, path[1:])]
-    cuts = [(a, b) for a, b in steps[1:-1] if not b.IsInRing() and b.GetStereo() <= Chem.BondStereo.STEREOANY]
+    whole = lambda bond: bond.IsInRing() or bond.GetStereo() > Chem.BondStereo.STEREOANY
+    cuts = [(a, b) for a, b in steps[1:-1] if not whole(b)]
     bonds = [str(b.GetBondType()) for _, b in cuts] + [str(steps[0][1].GetBondType())]
     if cuts:
         labels = [(1, 2) if b.GetBeginAtomIdx() == a else (2, 1) for a, b in cuts]
         kinds = [b.GetBondType() for _, b in cuts]
-        mol = Chem.FragmentOnBonds(mol, [b.GetIdx() for _, b in cuts], dummyLabels=labels, bondTypes=kinds)
+        where = [b.GetIdx() for _, b in cuts]
+        mol = Chem.FragmentOnBonds(mol, where, dummyLabels=labels, bondTypes=kinds)
     order = {a: k for k, a in enumerate(path)}
     atoms: list[tuple[int, ...]] = []
     pieces = Chem.GetMolFrags(mol, asMols=True, fragsMolAtomMapping=atoms)
@@ -306,7 +313,7 @@ def _cut(mol: Chem.Mol) -> tuple[list[Chem.Mol], list[str]]:
 Beads = list[tuple[str, str]] # SMILES of each bead, and the kind of bond that follows it
 
 def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list[Beads]:
-    "All ways to read a closed necklace: every rotation, in both directions, reduced to its shortest period."
+    "All ways to read a closed necklace: its shortest period in every rotation and both directions."
     forwards = [(_bead(m, (1, 2)), k) for m, k in zip(pieces, bonds)]
     backwards = [(_bead(m, (2, 1)), k) for m, k in zip(pieces[::-1], bonds[-2::-1] + bonds[-1:])]
     n = len(pieces)
@@ -328,7 +335,7 @@ def _to_join(mol: Chem.Mol, end: int) -> Chem.Mol:
 def _join(beads: Beads) -> Chem.Mol:
     "Beads in a row, joined out to in; the first and the last end stay open."
     chain = Chem.MolFromSmiles(beads[0][0])
-    for smiles, _ in beads[1:]: # one by one: of two joints beside a double bond `molzip` forgets the marks
+    for smiles, _ in beads[1:]: # one by one: between two joints `molzip` may forget cis and trans
         pair = Chem.CombineMols(_to_join(chain, 2), _to_join(Chem.MolFromSmiles(smiles), 1))
         chain = Chem.molzip(pair, _joint)
     return chain
@@ -369,9 +376,11 @@ def _moles(row: str | Mapping[str, float], *, flat: bool) -> dict[str, float]:
     given = row.items() if isinstance(row, Mapping) else (p.rsplit(":", 1) for p in row.split("|"))
     moles: dict[str, float] = {}
     for smiles, amount in given:
+        what = f"the fraction of {smiles}"
         try: amount = float(amount)
-        except (TypeError, ValueError): raise ValueError(f"the fraction of {smiles} is {amount!r}, not a number") from None
-        if not 0 < amount < np.inf: raise ValueError(f"the fraction of {smiles} is {amount:g}; it must be positive")
+        except (TypeError, ValueError):
+            raise ValueError(f"{what} is {amount!r}, not a number") from None
+        if not 0 < amount < np.inf: raise ValueError(f"{what} is {amount:g}; it must be positive")
         unit, times = _unit(smiles, flat=flat)
         moles[unit] = moles.get(unit, 0.0) + amount * times
     if not moles: raise ValueError("a copolymer without repeat units")
@@ -395,13 +404,14 @@ def shortest_units(
 
 # %% ../nbs/01_keys.ipynb #4ad78664
 def _as_text(units: dict[str, float]) -> str:
-    return next(iter(units)) if len(units) == 1 else "|".join(f"{u}:{x:g}" for u, x in units.items())
+    if len(units) == 1: return next(iter(units))
+    return "|".join(f"{unit}:{share:g}" for unit, share in units.items())
 
 
 def polymer_key(
     row: str | Mapping[str, float], # A repeat unit with two open ends `*`, or a copolymer
 ) -> str: # Shortest repeat unit with relative stereo; of a copolymer all, with their fractions
-    "Return the key of a polymer: its shortest repeat unit, independent of cut, direction and doubling."
+    "Return the key of a polymer, independent of cut, direction and doubling."
     return _as_text(shortest_units(row)) if is_copolymer(row) else _unit(row, flat=False)[0]
 
 # %% ../nbs/01_keys.ipynb #0b392667
@@ -411,7 +421,8 @@ def mark_ends(
 ) -> str: # The same with `*`
     "Write the two open ends of a repeat unit as `*`."
     found = [smiles.count(m) for m in dict.fromkeys(marks)]
-    if sum(found) != 2: raise ValueError(f"{smiles!r:.60} does not hold the two ends {' and '.join(marks)}")
+    if sum(found) != 2:
+        raise ValueError(f"{smiles!r:.60} does not hold the two ends {' and '.join(marks)}")
     for mark in marks: smiles = smiles.replace(mark, "*")
     return smiles
 
@@ -717,9 +728,11 @@ def structure_key(
     return f"{composition_key(structure.composition)}_{number}"
 
 # %% ../nbs/01_keys.ipynb #ef7197c1
-KEYS = {"molecule": molecule_key, "polymer": polymer_key, "composition": composition_key, "crystal": structure_key}
+KEYS = {
+    "molecule": molecule_key, "polymer": polymer_key,
+    "composition": composition_key, "crystal": structure_key,
+}
 
-# %% ../nbs/01_keys.ipynb #70ee087a
 def group_key(
     key: str, # Key of a material, from `KEYS[kind]`
     kind: str, # "molecule", "polymer", "composition" or "crystal"
@@ -727,7 +740,8 @@ def group_key(
     "Return the group of a material."
     if kind not in KEYS: raise ValueError(f"kind must be one of {tuple(KEYS)}, got {kind!r}")
     if kind not in ("molecule", "polymer") or not _stereo.search(key): return key
-    return _flat(read_smiles(key)) if kind == "molecule" else _as_text(shortest_units(key, stereo=False))
+    if kind == "molecule": return _flat(read_smiles(key))
+    return _as_text(shortest_units(key, stereo=False))
 
 # %% ../nbs/01_keys.ipynb #8cdee222
 def in_reserve(

@@ -4,12 +4,13 @@
 
 # %% ../nbs/13_repeat_units.ipynb #f8989610
 from __future__ import annotations
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from rdkit import Chem
 from rdkit.Chem.Descriptors import MolWt
 
+from .core import Kind, as_rows, bad_rows
 from mltransfer.keys import (
     group_key, has_open_ends, is_copolymer, molecule_key, open_ends, polymer_key, shortest_units,
 )
@@ -17,7 +18,7 @@ from mltransfer.keys import (
 if TYPE_CHECKING: from PIL.Image import Image
 
 # %% auto #0
-__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw']
+__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw', 'check_kind']
 
 # %% ../nbs/13_repeat_units.ipynb #329f9a0a
 def chain(
@@ -113,3 +114,34 @@ def draw(
     from rdkit.Chem import Draw
     mols = [read_molecule(s, repeat) for s in smiles]
     return Draw.MolsToGridImage(mols, molsPerRow=4, subImgSize=(170, 150), legends=legends or list(smiles), returnPNG=False)
+
+# %% ../nbs/13_repeat_units.ipynb #7d6e691e
+def _why_not(row: Any, kind: Kind) -> str:
+    "Why a row is not of a kind, as far as its form tells; empty if it may be."
+    text = isinstance(row, str)
+    if kind == "crystal": return "" if hasattr(row, "lattice") else "is no crystal structure"
+    if kind == "composition": return "has open ends `*`, so it is a repeat unit" * (text and has_open_ends(row))
+    unit = is_copolymer(row) or text and has_open_ends(row)
+    if kind == "molecule": return "has open ends `*`, so it is a repeat unit" * unit
+    units = row if isinstance(row, Mapping) else [row] if text else []
+    return "" if all(has_open_ends(str(u)) for u in units) else "has no open ends `*`"
+
+
+_REMEDY = {
+    "polymer": "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.",
+    "molecule": "Write the whole molecule; polymers need sources and tasks of kind \"polymer\".",
+    "composition": "Write a formula, such as SiO2.",
+    "crystal": "Give pymatgen structures.",
+}
+
+def check_kind(
+    rows: Iterable[Any], # Raw inputs, shape (n_samples,)
+    kinds: Kind | Collection[Kind], # What a row may be
+) -> list[Any]: # The rows as a list
+    "Return the rows, or name all that are of another kind, such as monomers among repeat units."
+    kinds = [kinds] if isinstance(kinds, str) else sorted(kinds)
+    rows = as_rows(rows)
+    why = [[_why_not(row, kind) for kind in kinds] for row in rows]
+    if bad := [(i, row, "; ".join(w)) for i, (row, w) in enumerate(zip(rows, why)) if all(w)]:
+        raise bad_rows(f"a {' or '.join(kinds)}", bad, len(rows), " ".join(_REMEDY[k] for k in kinds))
+    return rows
