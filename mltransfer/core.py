@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _check_sample_weight, has_fit_parameter, validate_data
+from sklearn.utils.validation import has_fit_parameter, validate_data
 
 # %% auto #0
 __all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
@@ -174,14 +173,13 @@ def check_weight(
 ) -> NDArray[np.float64] | None: # The weights; `None` if all rows count alike
     "Return the weights of rows as a clean 1-d array, or say what is wrong with them."
     if sample_weight is None: return None
-    if not isinstance(sample_weight, Number): # one number for all rows is scikit-learn's custom
-        given = np.asarray(sample_weight, dtype=float)
-        if given.shape != y.shape:
-            raise ValueError(f"sample_weight has shape {given.shape}, but y has {len(y)} rows")
-        wrong = np.flatnonzero(~(np.isfinite(given) & (given >= 0)))
-        bad = [(int(i), float(given[i]), "not a finite number from 0 on") for i in wrong]
-        if bad: raise bad_rows("a weight", bad, len(y))
-    weight = _check_sample_weight(sample_weight, y, dtype=float)
+    weight = np.asarray(sample_weight, dtype=float)
+    if weight.ndim == 0: weight = np.full(len(y), float(weight)) # one number for all, as in scikit-learn
+    if weight.shape != y.shape:
+        raise ValueError(f"sample_weight has shape {weight.shape}, but y has {len(y)} rows")
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    bad = [(int(i), float(weight[i]), "not a finite number from 0 on") for i in wrong]
+    if bad: raise bad_rows("a weight", bad, len(y))
     if not weight.any(): raise ValueError("sample_weight is zero everywhere")
     return weight
 

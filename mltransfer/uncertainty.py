@@ -6,7 +6,7 @@
 from __future__ import annotations
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -18,9 +18,9 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold, check_cv
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, gen_batches, get_tags, indexable
-from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .core import bad_rows, check_table, check_target
+from .core import as_rows, bad_rows, check_table, check_target, check_weight, fit_params
 from .metrics import check_prediction
 from .splits import check_groups
 
@@ -67,25 +67,35 @@ def _said(model: Any, domain: Any, X: Any) -> tuple[NDArray[np.float64], NDArray
     return predicted, spread
 
 
-def _fit(estimator: Any, X: Any, y: NDArray, groups: Any, rows: NDArray[np.intp]) -> Any:
-    own = {"groups": _safe_indexing(groups, rows)} if groups is not None and has_fit_parameter(estimator, "groups") else {}
-    return clone(estimator).fit(_safe_indexing(X, rows), y[rows], **own)
+def _fit(estimator: Any, rows: Mapping[str, Any], which: NDArray[np.intp]) -> Any:
+    "Fit a copy of a model on some rows; weights and groups go to a fit that takes them."
+    own = {k: None if v is None else _safe_indexing(v, which) for k, v in rows.items()}
+    X, y = own.pop("X"), own.pop("y")
+    return clone(estimator).fit(X, y, **fit_params(estimator, **own))
 
 
-def _fit_fold(estimator: Any, domain: Any, X: Any, y: NDArray, groups: Any, train: NDArray, test: NDArray) -> tuple[Any, ...]:
-    "Model and domain of one fold, and what they say about the rows that they have not seen."
-    model = _fit(estimator, X, y, groups, train)
-    near = None if domain is None else clone(domain).fit(_safe_indexing(X, train))
-    return model, near, *_said(model, near, _safe_indexing(X, test))
+def _fit_fold(
+    estimator: Any, domain: Any, rows: Mapping[str, Any], train: NDArray, test: NDArray, name: str,
+) -> tuple[Any, ...]:
+    "Model and domain of one fold, and what they predict for the rows that they have not seen."
+    try:
+        model = _fit(estimator, rows, train)
+        near = None if domain is None else clone(domain).fit(_safe_indexing(rows["X"], train))
+    except ValueError as error:
+        raise ValueError(
+            f"{name} leaves {len(train)} of {len(train) + len(test)} rows, on which the fit fails: {error}\n"
+            "Give more rows, or a larger cv, whose folds leave out fewer.") from error
+    return model, near, *_said(model, near, _safe_indexing(rows["X"], test))
 
 
 def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -> list[tuple[NDArray, NDArray]]:
     "Training and test rows of folds that test every row once and tear no group."
     codes = check_groups(groups, len(y))
     if isinstance(cv, Integral):
-        what = "rows" if groups is None else "groups"
-        if not 2 <= cv <= codes.max() + 1: raise ValueError(f"cv={cv}: need 2 to {codes.max() + 1} folds, the number of {what}")
-        return list(GroupKFold(cv, shuffle=True, random_state=random_state).split(X, y, codes))
+        what, n = "rows" if groups is None else "groups", int(codes.max()) + 1
+        if cv < 2: raise ValueError(f"cv={cv}: need at least 2 folds")
+        if n < 2: raise ValueError(f"intervals take at least 2 {what}, got {n}")
+        return list(GroupKFold(min(cv, n), shuffle=True, random_state=random_state).split(X, y, codes))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning) # "groups are ignored": whether that tears one is checked below
         folds = list(check_cv(cv).split(X, y, groups))
@@ -97,6 +107,17 @@ def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -
         raise ValueError(f"cv={cv} puts rows of one group on both sides; give a number of folds, or a splitter that keeps groups")
     return folds
 
+
+def _rows(X: Any, y: NDArray, groups: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
+    "What belongs to each row, ready for indexing; rows of weight zero are left out."
+    as_list = lambda v: v if v is None or hasattr(v, "shape") or hasattr(v, "__array__") else as_rows(v)
+    X, groups = indexable(as_list(X), as_list(groups))
+    check_consistent_length(X, y)
+    rows = {"X": X, "y": y, "groups": groups, "sample_weight": check_weight(sample_weight, y)}
+    if sample_weight is None or rows["sample_weight"].all(): return rows
+    some = np.flatnonzero(rows["sample_weight"])
+    return {k: None if v is None else _safe_indexing(v, some) for k, v in rows.items()}
+
 # %% ../nbs/61_uncertainty.ipynb #db4ed61e
 class ConformalRegressor(RegressorMixin, BaseEstimator):
     "Put prediction intervals around any regressor, from its errors on rows that it has not seen."
@@ -105,7 +126,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         self,
         estimator: RegressorMixin, # The whole procedure: a model, a pipeline on raw inputs, a search; never fitted itself
         *,
-        cv: int | BaseCrossValidator = 10, # Number of random folds, at least 2, or a splitter that tests every row once
+        cv: int | BaseCrossValidator = 10, # Random folds at most, >= 2 (fewer if there are fewer rows or groups), or a splitter that tests every row once
         domain: OutlierMixin | None = None, # An `ApplicabilityDomain` (or a pipeline that ends in one) widens intervals far from the training rows
         random_state: int | None = 0, # Seed of the folds
         n_jobs: int | None = 1, # Worker processes; -1 for all cores; the result is the same
@@ -118,17 +139,18 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         X: Any, # Whatever `estimator` takes: raw inputs or a table, shape (n_samples,) or (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
         groups: Iterable[Any] | None = None, # Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
     ) -> ConformalRegressor: # Itself
         "Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_` and `residuals_`."
         if y is None: raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
         y = check_target(column_or_1d(y, warn=True))
-        X, groups = indexable(X, groups)
-        check_consistent_length(X, y)
-        folds = _folds(self.cv, X, y, groups, self.random_state)
-        self.model_ = _fit(self.estimator, X, y, groups, np.arange(len(y))) # first: its errors name rows of X
+        rows = _rows(X, y, groups, sample_weight)
+        y, folds = rows["y"], _folds(self.cv, rows["X"], rows["y"], rows["groups"], self.random_state)
+        self.model_ = _fit(self.estimator, rows, np.arange(len(y))) # first: its errors name rows of X
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.model_, name): setattr(self, name, getattr(self.model_, name))
-        jobs = (delayed(_fit_fold)(self.estimator, self.domain, X, y, groups, *rows) for rows in folds)
+        jobs = (delayed(_fit_fold)(self.estimator, self.domain, rows, *fold, f"fold {k} of {len(folds)}")
+                for k, fold in enumerate(folds, 1))
         fitted = Parallel(n_jobs=self.n_jobs)(jobs)
         self.models_ = [(model, domain) for model, domain, _, _ in fitted]
         self.fold_, self.predicted_, self.spread_ = np.empty(len(y), dtype=int), np.empty(len(y)), np.empty(len(y))

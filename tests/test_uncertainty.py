@@ -2,17 +2,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings, strategies as st
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut, LeaveOneOut, PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mltransfer.candidates import BestOf
+from mltransfer.composition import ElementFractions
 from mltransfer.data import load
 from mltransfer.metrics import coverage
 from mltransfer.molecule import Constitution
@@ -183,7 +186,75 @@ def test_the_wrapped_model_is_never_fitted_itself():
     assert not hasattr(inner, "coef_") and not hasattr(domain, "threshold_")
 
 
+@pytest.mark.parametrize("n_groups", range(2, 12))
+def test_few_groups_are_as_many_folds(n_groups):
+    X, y, X_new, _ = sample(40)
+    model = ConformalRegressor(Ridge()).fit(X, y, groups=np.arange(40) % n_groups)
+    assert len(model.models_) == min(10, n_groups) and np.isfinite(model.predict_interval(X_new)).all()
+
+
+@pytest.mark.parametrize("n", range(2, 13))
+def test_few_rows_are_as_many_folds(n):
+    X, y, X_new, _ = sample(n)
+    model = ConformalRegressor(Ridge()).fit(X, y)
+    assert len(model.models_) == min(10, n) and np.isfinite(model.predict_interval(X_new, 0.5)).all()
+
+
+# weights
+
+class Averages(RegressorMixin, BaseEstimator):
+    "The mean, without weights."
+    def fit(self, X, y):
+        self.mean_ = np.mean(y)
+        return self
+
+    def predict(self, X): return np.full(len(X), self.mean_)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 3), min_size=12, max_size=30).filter(lambda w: sum(map(bool, w)) > 10), st.integers(0, 99))
+@pytest.mark.parametrize("estimator", [Ridge(), make_pipeline(StandardScaler(), Ridge()), TransformedTargetRegressor(LinearRegression(), func=np.cbrt, inverse_func=lambda v: v**3)], ids=lambda e: type(e).__name__)
+def test_weights_equal_repeated_rows(estimator, weights, seed):
+    "Weighted rows are fitted as repeated rows of one group; a weight of zero is no row. Each row counts once in the bounds."
+    X, y, X_new, _ = sample(len(weights), 5, seed)
+    model = ConformalRegressor(estimator, random_state=seed).fit(X, y, sample_weight=weights)
+    rows = np.repeat(np.arange(len(weights)), weights)
+    copies = ConformalRegressor(estimator, random_state=seed).fit(X[rows], y[rows], groups=rows)
+    np.testing.assert_allclose(model.predict(X_new), copies.predict(X_new), rtol=1e-6)
+    first = np.unique(rows, return_index=True)[1]
+    np.testing.assert_allclose(model.predicted_, copies.predicted_[first], rtol=1e-6)
+    unseen = np.column_stack([m.predict(X_new) for m, _ in copies.models_])[:, copies.fold_[first]]
+    np.testing.assert_allclose(model.predict_interval(X_new, 0.8), plus_interval(unseen, copies.residuals_[first], 0.8), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight, says", [
+    (np.ones(59), "sample_weight has shape"), (np.r_[-1, np.ones(59)], "row 0: -1.0: not a finite number from 0 on"),
+    (np.r_[np.ones(59), np.nan], "row 59: nan"), (np.zeros(60), "zero everywhere")])
+def test_wrong_weights_are_named(weight, says):
+    X, y, _, _ = sample()
+    with pytest.raises(ValueError, match=says): ConformalRegressor(Ridge()).fit(X, y, sample_weight=weight)
+
+
+def test_weights_are_not_ignored_in_silence():
+    X, y, _, _ = sample()
+    with pytest.raises(ValueError, match="Averages takes no sample_weight"): ConformalRegressor(Averages()).fit(X, y, sample_weight=np.ones(60))
+    one, other = (ConformalRegressor(LinearRegression()).fit(X, y, sample_weight=w).predict_interval(X) for w in (None, 2.5))
+    np.testing.assert_allclose(one, other)
+
+
 # any input
+
+def test_mappings_and_compositions_are_rows():
+    from pymatgen.core import Composition
+    formulas = ["NaCl", "MgO", "Fe2O3", "TiO2", "SiO2", "GaAs", "ZnS", "CaF2", "LiF", "KBr", "AlN", "InP"]
+    y = np.arange(12.0)
+    bounds = [ConformalRegressor(make_pipeline(ElementFractions(), Ridge())).fit(rows, y).predict_interval(rows[:3]) for rows in (
+        formulas, [dict(Composition(f).get_el_amt_dict()) for f in formulas], [Composition(f) for f in formulas])]
+    np.testing.assert_allclose(bounds[1:], [bounds[0]] * 2, rtol=1e-6)
+    drawn = ConformalRegressor(make_pipeline(ElementFractions(), Ridge())).fit((f for f in formulas), y)
+    np.testing.assert_allclose(drawn.predict_interval(formulas[:3]), bounds[0], rtol=1e-6)
+    with pytest.raises(ValueError, match="got one dict"): ConformalRegressor(Ridge()).fit({"Na": 1, "Cl": 1}, y)
+
 
 @pytest.fixture(scope="module")
 def polymers():
@@ -227,9 +298,9 @@ class UpsideDown(ApplicabilityDomain):
 
 
 @pytest.mark.parametrize("model, rows, groups, says", [
-    (ConformalRegressor(Ridge()), 9, None, "cv=10: need 2 to 9 folds, the number of rows"),
-    (ConformalRegressor(Ridge(), cv=1), 60, None, "cv=1: need 2 to 60 folds"),
-    (ConformalRegressor(Ridge(), cv=5), 60, np.arange(60) // 20, "cv=5: need 2 to 3 folds, the number of groups"),
+    (ConformalRegressor(Ridge(), cv=1), 60, None, "cv=1: need at least 2 folds"),
+    (ConformalRegressor(Ridge()), 60, np.zeros(60), "at least 2 groups, got 1"),
+    (ConformalRegressor(BestOf({"a": Ridge()})), 5, None, "fold 1 of 5 leaves 4 of 5 rows, on which the fit fails: y has 4 samples, need at least 5\nGive more rows"),
     (ConformalRegressor(Ridge(), cv="loo"), 60, None, "cv"),
     (ConformalRegressor(Ridge(), cv=KFold(5)), 60, np.arange(60) // 7, "rows of one group on both sides"),
     (ConformalRegressor(Ridge(), cv=[([0, 1], [2, 3]), ([2, 3], [0, 1])]), 5, None, "row 4: 0: times tested"),
