@@ -5,7 +5,7 @@
 # %% ../nbs/52_candidates.ipynb #88ac2abf
 from __future__ import annotations
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,15 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .core import check_target, log_target
-from .metrics import mae
+from .core import check_target, check_weight, fit_params, log_target
 from .ridge import KernelRidgeCV, column_ranges
+from .splits import check_groups
 
 # %% auto #0
 __all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOf']
@@ -125,6 +125,15 @@ def paper_forest(
     return RandomForestRegressor(trees, max_features=share, random_state=random_state)
 
 # %% ../nbs/52_candidates.ipynb #96ea380d
+def _folds(y: NDArray, groups: Any, n_splits: int, random_state: int | None) -> list[tuple[NDArray, NDArray]]:
+    "Inner folds that keep groups whole."
+    if groups is None: return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
+    codes = check_groups(groups, len(y))
+    n = int(codes.max()) + 1
+    if n < 2: raise ValueError(f"choosing inside the rows takes at least 2 groups, got {n}")
+    return list(GroupKFold(min(n_splits, n), shuffle=True, random_state=random_state).split(y, groups=codes))
+
+
 class BestOf(RegressorMixin, BaseEstimator):
     "Choose among candidate models by cross-validation inside the training rows."
 
@@ -145,6 +154,8 @@ class BestOf(RegressorMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
+        groups: ArrayLike | None = None, # Group of each row, never torn apart by the inner folds
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, in every fit and every inner error
     ) -> BestOf: # Itself
         "Cross-validate every candidate and fit the best; sets `scores_` (inner MAE, best first), `chosen_` and `models_`."
         if y is None: raise ValueError("BestOf requires y to be passed, but the target y is None")
@@ -152,11 +163,15 @@ class BestOf(RegressorMixin, BaseEstimator):
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if not self.candidates: raise ValueError("candidates is empty; give at least one model")
         if self.average < 1: raise ValueError(f"average must be at least 1, got {self.average}")
-        folds = list(KFold(self.n_splits, shuffle=True, random_state=self.random_state).split(X))
-        found = {n: mae(y, cross_val_predict(clone(m), X, y, cv=folds)) for n, m in self.candidates.items()}
+        folds, weight = _folds(y, groups, self.n_splits, self.random_state), check_weight(sample_weight, y)
+        given = {n: fit_params(m, groups=groups, sample_weight=weight) for n, m in self.candidates.items()}
+        found = {}
+        for n, m in self.candidates.items():
+            unseen = cross_val_predict(clone(m), X, y, cv=folds, params=given[n])
+            found[n] = np.average(np.abs(unseen - y), weights=weight)
         self.scores_ = pd.Series(found, name="inner MAE").sort_values(kind="stable")
         self.chosen_ = list(self.scores_.index[:self.average])
-        self.models_ = [clone(self.candidates[n]).fit(X, y) for n in self.chosen_]
+        self.models_ = [clone(self.candidates[n]).fit(X, y, **given[n]) for n in self.chosen_]
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@
 
 # %% ../nbs/51_transfer.ipynb #351b2319
 from __future__ import annotations
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +13,16 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .core import as_rows, check_raw_or_table, check_target, log_target
+from mltransfer.core import (
+    BadRows, as_rows, check_raw_or_table, check_target, check_weight, fit_params, log_target,
+)
 from .source import EstimatorSource, Layer, SourceModel, check_sources, describe_each
 
 # %% auto #0
-__all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
+__all__ = ['ROWS', 'FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
 
 # %% ../nbs/51_transfer.ipynb #3af75e06
 def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceModel]:
@@ -29,9 +32,22 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
     return found
 
 
-def _first(X: Iterable[Any]) -> Iterable[Any]:
-    "The first row only, enough to see whether sources can read such rows."
-    return X[:1] if hasattr(X, "shape") else as_rows(X)[:1]
+ROWS = 2000 # read at once
+
+def _given(model: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Any:
+    "A table of descriptors, checked, or raw inputs that have a length."
+    X = check_raw_or_table(model, X, reset=reset)
+    return X if hasattr(X, "shape") else as_rows(X)
+
+
+def _tables(sources: list[SourceModel], X: Any) -> Iterator[tuple[slice, list[Any]]]:
+    "What each source reads, block by block of the rows."
+    for rows in gen_batches(len(X), ROWS):
+        try: tables = describe_each(sources, _safe_indexing(X, rows))
+        except BadRows:
+            if len(X) > ROWS: describe_each(sources, X) # names all bad rows by their positions
+            raise
+        yield rows, tables
 
 # %% ../nbs/51_transfer.ipynb #41dc3234
 def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]) -> list[tuple[int, Layer, int]]:
@@ -71,13 +87,13 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
         "Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept."
-        sources, X = _check_sources(self.sources), check_raw_or_table(self, X, reset=True)
+        sources, X = _check_sources(self.sources), _given(self, X, reset=True)
         if self.activation not in ("pre", "post"): raise ValueError(f"activation must be \"pre\" or \"post\", got {self.activation!r}")
         n = sum(width for *_, width in _places(sources, self.layers))
         if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
         rng = np.random.default_rng(self.random_state)
         self.units_ = np.arange(n) if self.n_units is None else np.sort(rng.permutation(n)[:self.n_units])
-        describe_each(sources, _first(X))
+        describe_each(sources, X[:1])
         return self
 
     def transform(
@@ -86,13 +102,16 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float32]: # Activations, shape (n_samples, units of all layers and sources, or n_units)
         "Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy."
         check_is_fitted(self)
-        sources = _check_sources(self.sources)
-        tables, begin = describe_each(sources, check_raw_or_table(self, X, reset=False)), 0
-        out = np.empty((len(tables[0]), len(self.units_)), np.float32)
-        for i, layer, width in _places(sources, self.layers):
-            low, high = np.searchsorted(self.units_, [begin, begin + width])
-            if high > low: out[:, low:high] = sources[i].hidden(tables[i], layer, self.activation)[:, self.units_[low:high] - begin]
-            begin += width
+        sources, X = _check_sources(self.sources), _given(self, X, reset=False)
+        out = np.empty((len(X), len(self.units_)), np.float32)
+        for rows, tables in _tables(sources, X):
+            begin = 0
+            for i, layer, width in _places(sources, self.layers):
+                low, high = np.searchsorted(self.units_, [begin, begin + width])
+                if high > low:
+                    found = sources[i].hidden(tables[i], layer, self.activation)
+                    out[rows, low:high] = found[:, self.units_[low:high] - begin]
+                begin += width
         return out
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -120,7 +139,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         "Check that all sources predict the same tasks; sets `tasks_`."
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
-        describe_each(_check_sources(self.sources), _first(check_raw_or_table(self, X, reset=True)))
+        describe_each(_check_sources(self.sources), _given(self, X, reset=True)[:1])
         self.tasks_ = tasks.pop()
         return self
 
@@ -130,9 +149,11 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
     ) -> NDArray[np.float64]: # Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
         "Average the sources' predictions."
         check_is_fitted(self)
-        sources = _check_sources(self.sources)
-        tables = describe_each(sources, check_raw_or_table(self, X, reset=False))
-        return sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
+        sources, X = _check_sources(self.sources), _given(self, X, reset=False)
+        out = np.empty((len(X), len(self.tasks_)))
+        for rows, tables in _tables(sources, X):
+            out[rows] = sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
+        return out
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         "Return the data set that each column predicts."
@@ -158,10 +179,10 @@ class Rescaled(RegressorMixin, BaseEstimator):
         if not 0 <= self.task < len(tasks): raise ValueError(f"task is a position from 0 to {len(tasks) - 1}, got {self.task}")
         return tasks[self.task].log
 
-    def _line(self, X: Iterable[Any]) -> NDArray[np.float64]:
-        log, predicted = self._log(), SourcePrediction(self.sources).fit(X).transform(X)[:, self.task]
-        if log: predicted = np.log10(predicted)
-        return predicted + self.line_.predict(predicted[:, None]) if hasattr(self, "line_") else predicted
+    def _line(self, X: Any) -> NDArray[np.float64]:
+        log, said = self._log(), SourcePrediction(self.sources).fit(X).transform(X)[:, self.task]
+        if log: said = np.log10(said)
+        return said + self.line_.predict(said[:, None]) if hasattr(self, "line_") else said
 
     def _target(self, y: ArrayLike) -> NDArray[np.float64]:
         if y is None: raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -172,18 +193,33 @@ class Rescaled(RegressorMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike, # Target, shape (n_samples,)
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> Rescaled: # Itself
         "Fit the line; sets `line_`, a regression of what the source misses on what it says."
-        X, y = check_raw_or_table(self, X, reset=True), self._target(y)
-        vars(self).pop("line_", None)
-        predicted = self._line(X)
-        if len(predicted) != len(y): raise ValueError(f"X has {len(predicted)} rows, but y has {len(y)}")
-        self.line_ = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 19))).fit(predicted[:, None], y - predicted)
+        self._fit_line(*self._weighed(_given(self, X, reset=True), y, sample_weight))
         return self
+
+    def _weighed(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Any, ...]:
+        "Rows, target and weights, without rows of weight zero."
+        y = self._target(y)
+        if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
+        weight = check_weight(sample_weight, y)
+        if weight is None or weight.all(): return X, y, weight
+        some = np.flatnonzero(weight)
+        return _safe_indexing(X, some), y[some], weight[some]
+
+    def _fit_line(self, X: Any, y: NDArray, weight: NDArray | None) -> NDArray[np.float64]:
+        "Fit the line and return what it misses."
+        vars(self).pop("line_", None)
+        said, line = self._line(X), make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 19)))
+        own = fit_params(line, sample_weight=weight)
+        self.line_ = line.fit(said[:, None], y - said, **own)
+        return y - said - line.predict(said[:, None])
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict the target, in its unit."
-        line = self._line(check_raw_or_table(self, X, reset=False) if hasattr(self, "line_") else X)
+        fitted = hasattr(self, "line_")
+        line = self._line(_given(self, X, reset=False) if fitted else X if hasattr(X, "shape") else as_rows(X))
         return 10**line if self._log() else line
 
     def __sklearn_tags__(self):
@@ -209,17 +245,18 @@ class Residual(Rescaled):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike, # Target, shape (n_samples,)
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> Residual: # Itself
         "Fit the line, then the head on what is left; sets `line_` and `head_`."
-        super().fit(X, y)
-        X = check_raw_or_table(self, X, reset=False)
-        self.head_ = clone(self.head).fit(X, self._target(y) - self._line(X))
+        X, y, weight = self._weighed(_given(self, X, reset=True), y, sample_weight)
+        own = fit_params(self.head, sample_weight=weight)
+        self.head_ = clone(self.head).fit(X, self._fit_line(X, y, weight), **own)
         return self
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict the target, in its unit."
         check_is_fitted(self, "head_")
-        X = check_raw_or_table(self, X, reset=False)
+        X = _given(self, X, reset=False)
         found = self._line(X) + self.head_.predict(X)
         return 10**found if self._log() else found
 

@@ -67,8 +67,18 @@ def _said(model: Any, domain: Any, X: Any) -> tuple[NDArray[np.float64], NDArray
     return predicted, spread
 
 
+def _rows(X: Any, y: NDArray, groups: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
+    "What belongs to each row, ready for indexing."
+    as_list = lambda v: v if v is None or hasattr(v, "shape") or hasattr(v, "__array__") else as_rows(v)
+    X, groups = indexable(as_list(X), as_list(groups))
+    check_consistent_length(X, y)
+    return {"X": X, "y": y, "groups": groups, "sample_weight": check_weight(sample_weight, y)}
+
+
 def _fit(estimator: Any, rows: Mapping[str, Any], which: NDArray[np.intp]) -> Any:
     "Fit a copy of a model on some rows; weights and groups go to a fit that takes them."
+    weight = rows["sample_weight"]
+    if weight is not None: which = which[weight[which] > 0]
     own = {k: None if v is None else _safe_indexing(v, which) for k, v in rows.items()}
     X, y = own.pop("X"), own.pop("y")
     return clone(estimator).fit(X, y, **fit_params(estimator, **own))
@@ -87,7 +97,7 @@ def _fit_fold(
             "Give more rows, or a larger cv, whose folds leave out fewer.") from error
     return model, near, *_said(model, near, _safe_indexing(rows["X"], test))
 
-
+# %% ../nbs/61_uncertainty.ipynb #db4ed61e
 def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -> list[tuple[NDArray, NDArray]]:
     "Training and test rows of folds that test every row once and tear no group."
     codes = check_groups(groups, len(y))
@@ -107,18 +117,7 @@ def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -
         raise ValueError(f"cv={cv} puts rows of one group on both sides; give a number of folds, or a splitter that keeps groups")
     return folds
 
-
-def _rows(X: Any, y: NDArray, groups: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
-    "What belongs to each row, ready for indexing; rows of weight zero are left out."
-    as_list = lambda v: v if v is None or hasattr(v, "shape") or hasattr(v, "__array__") else as_rows(v)
-    X, groups = indexable(as_list(X), as_list(groups))
-    check_consistent_length(X, y)
-    rows = {"X": X, "y": y, "groups": groups, "sample_weight": check_weight(sample_weight, y)}
-    if sample_weight is None or rows["sample_weight"].all(): return rows
-    some = np.flatnonzero(rows["sample_weight"])
-    return {k: None if v is None else _safe_indexing(v, some) for k, v in rows.items()}
-
-# %% ../nbs/61_uncertainty.ipynb #db4ed61e
+# %% ../nbs/61_uncertainty.ipynb #0b59ea38
 class ConformalRegressor(RegressorMixin, BaseEstimator):
     "Put prediction intervals around any regressor, from its errors on rows that it has not seen."
 
@@ -141,7 +140,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         groups: Iterable[Any] | None = None, # Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
     ) -> ConformalRegressor: # Itself
-        "Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_` and `residuals_`."
+        "Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_`, `residuals_` and `counted_` (weight above 0)."
         if y is None: raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
         y = check_target(column_or_1d(y, warn=True))
         rows = _rows(X, y, groups, sample_weight)
@@ -157,6 +156,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         for k, ((_, test), (_, _, predicted, spread)) in enumerate(zip(folds, fitted)):
             self.fold_[test], self.predicted_[test], self.spread_[test] = k, predicted, spread
         self.residuals_ = np.subtract(*check_prediction(y, self.predicted_))
+        self.counted_ = np.ones(len(y), bool) if rows["sample_weight"] is None else rows["sample_weight"] > 0
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -171,10 +171,10 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, shape (n_samples, 2)
         "Return the CV+ interval of each row."
         check_is_fitted(self)
-        bound_rank(len(self.residuals_), level) # a wrong level is named before the models work
+        bound_rank(int(self.counted_.sum()), level) # a wrong level is named before the models work
         said = Parallel(n_jobs=self.n_jobs)(delayed(_said)(*pair, X) for pair in self.models_)
         predicted, spread = (np.column_stack(columns) for columns in zip(*said))
-        relative, k = self.residuals_ / self.spread_, self.fold_
+        relative, k = (self.residuals_ / self.spread_)[self.counted_], self.fold_[self.counted_]
         batches = gen_batches(len(predicted), max(1, 10**7 // len(k))) # 10^7 numbers at a time
         return np.vstack([plus_interval(predicted[b][:, k], relative, level, spread=spread[b][:, k]) for b in batches])
 

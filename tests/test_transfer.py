@@ -3,15 +3,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_source import OfAnyTable
+from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mltransfer.audit import seen_by
 from mltransfer.candidates import BestOf, MiddleTrees, heads, on, pair, paper_forest, stack
+from mltransfer.composition import ElementFractions
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
@@ -111,14 +115,49 @@ def test_every_method_is_tested_on_the_same_rows(target):
     assert a == b and len(a) == 3 * 39
 
 
-def test_best_of_never_looks_at_test_rows(target):
-    "Changing the target of the test rows changes nothing that was chosen."
-    X, y = Constitution().fit_transform(target.X), target.y.to_numpy()
-    train, test = next(RepeatedDraws(50, 1, random_state=0).split(X))
-    other = y.copy(); other[test] = -1e6
-    best = BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")})
-    a, b = (evaluate({"best": best}, X, t, [[(train, test)]], progress=False).predictions["predicted"] for t in (y, other))
-    assert a.equals(b)
+def noisy_line(seed: int = 0, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    "A target that a line predicts, and that a model may remember."
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, X @ [2.0, -1.0, 0.5] + rng.normal(size=n)
+
+
+def test_best_of_chooses_by_rows_left_out():
+    "A model that remembers its rows has no error on them; the inner error is that of rows left out."
+    X, y = noisy_line()
+    memory, line = KNeighborsRegressor(1), Ridge()
+    best = BestOf({"memory": memory, "line": line}, random_state=3).fit(X, y)
+    assert best.chosen_ == ["line"]
+    folds = KFold(5, shuffle=True, random_state=3)
+    for name, model in (("memory", memory), ("line", line)):
+        unseen = cross_val_predict(model, X, y, cv=folds)
+        assert best.scores_[name] == pytest.approx(np.abs(unseen - y).mean())
+    np.testing.assert_allclose(best.predict(X), line.fit(X, y).predict(X))
+
+
+def test_best_of_keeps_groups_whole():
+    "Twins of a row give it away, unless both stand in one fold."
+    X, y = noisy_line()
+    twice = np.repeat(np.arange(40), 2)
+    both = BestOf({"memory": KNeighborsRegressor(1), "line": Ridge()})
+    assert both.fit(X[twice], y[twice]).chosen_ == ["memory"]
+    assert both.fit(X[twice], y[twice], groups=twice).chosen_ == ["line"]
+    assert both.fit(X, y, groups=np.arange(40) % 3).chosen_ == ["line"], "three groups are three folds"
+    with pytest.raises(ValueError, match="at least 2 groups, got 1"): both.fit(X, y, groups=np.zeros(40))
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 4), min_size=10, max_size=30), st.integers(0, 99))
+def test_best_of_with_weights_equals_repeated_rows(weights, seed):
+    X, y = noisy_line(seed, len(weights))
+    rows = np.repeat(np.arange(len(y)), weights)
+    both = BestOf({"line": make_pipeline(StandardScaler(), Ridge()), "mean": DummyRegressor()}, average=2)
+    weighted = clone(both).fit(X, y, groups=np.arange(len(y)), sample_weight=weights)
+    repeated = both.fit(X[rows], y[rows], groups=rows)
+    pd.testing.assert_series_equal(weighted.scores_, repeated.scores_)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X))
+    with pytest.raises(ValueError, match="KNeighborsRegressor takes no sample_weight"):
+        BestOf({"memory": KNeighborsRegressor(1)}).fit(X, y, sample_weight=weights)
 
 
 def test_null_has_the_shapes_but_not_the_knowledge(target, sources):
@@ -160,7 +199,8 @@ RAW = "what is not a 2-d array or frame is raw input; the featurizer of the sour
 
 
 @parametrize_with_checks(on_tables, expected_failed_checks=lambda e: {
-    "check_transformer_data_not_an_array": RAW, "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW,
+    "check_transformer_data_not_an_array": RAW, "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW, "check_sample_weights_not_an_array": RAW,
+    "check_sample_weight_equivalence_on_dense_data": "leave-one-out leaves out a weighted row with all its copies, but one of several equal rows alone",
     "check_transformer_preserve_dtypes": "activations are float32, as the networks are", "check_methods_subset_invariance": "networks round in float32, batches of other sizes otherwise"})
 def test_sklearn_contract_on_tables(estimator, check): check(estimator)
 
@@ -199,6 +239,67 @@ def test_a_refitted_line_forgets_the_first():
     source, X = of_numbers(), np.linspace(-2, 2, 30)[:, None]
     model = Rescaled(source).fit(X, np.sin(X[:, 0]))
     assert np.array_equal(model.fit(X, X[:, 0]).predict(X), Rescaled(source).fit(X, X[:, 0]).predict(X))
+
+
+@settings(max_examples=8)
+@given(st.lists(st.integers(0, 3), min_size=8, max_size=14).filter(lambda w: sum(map(bool, w)) > 3), st.integers(0, 99))
+def test_a_weighted_line_is_that_of_copies_left_out_together(weights, seed):
+    source, rng = of_numbers(), np.random.default_rng(seed)
+    X = rng.normal(size=(len(weights), 1))
+    y = 2 * source.predict(X)[:, 0] + 0.1 * rng.normal(size=len(X))
+    rows = np.repeat(np.arange(len(X)), weights)
+    said = Rescaled(source).predict(X[rows])[:, None]
+    Z, missed = StandardScaler().fit_transform(said), y[rows] - said[:, 0]
+    def left_out(alpha):
+        return sum(((missed - Ridge(alpha).fit(Z[rows != r], missed[rows != r]).predict(Z))[rows == r] ** 2).sum() for r in set(rows))
+    best = min(np.logspace(-6, 3, 19), key=left_out)
+    line = Rescaled(source).fit(X, y, sample_weight=weights)
+    assert line.line_[-1].alpha_ == pytest.approx(best)
+    np.testing.assert_allclose(line.predict(X[rows]), said[:, 0] + Ridge(best).fit(Z, missed).predict(Z), rtol=1e-6)
+    head = Residual(source, Ridge()).fit(X, y, sample_weight=weights)
+    copies = Ridge().fit(X[rows], y[rows] - line.predict(X[rows]))
+    np.testing.assert_allclose(head.predict(X), line.predict(X) + copies.predict(X), rtol=1e-6)
+
+
+def test_weights_of_a_residual_are_not_ignored_in_silence():
+    X = np.linspace(-2, 2, 12)[:, None]
+    with pytest.raises(ValueError, match="KNeighborsRegressor takes no sample_weight"):
+        Residual(of_numbers(), KNeighborsRegressor()).fit(X, X[:, 0], sample_weight=np.ones(12))
+    with pytest.raises(ValueError, match="row 2: -1.0"): Rescaled(of_numbers()).fit(X, X[:, 0], sample_weight=[1, 1, -1, *[1] * 9])
+
+
+def test_many_rows_are_read_in_blocks(monkeypatch):
+    "Blocks change nothing; bad rows keep their positions, also beyond the first block."
+    from mltransfer import transfer
+    liquids = load("liquid_heat_capacity")
+    sources = pretrain([liquids], Constitution(), n_models=2, schedule=few, progress=False)
+    models = [FrozenFeatures(sources, layers="all", n_units=9), SourcePrediction(sources)]
+    whole = [m.fit(liquids.X).transform(liquids.X) for m in models]
+    line = Rescaled(sources).fit(liquids.X, liquids.y)
+    predicted = line.predict(liquids.X)
+    sizes = []
+    one = transfer.describe_each
+    monkeypatch.setattr(transfer, "ROWS", 50)
+    monkeypatch.setattr(transfer, "describe_each", lambda s, X: sizes.append(len(X)) or one(s, X))
+    for m, expected in zip(models, whole): np.testing.assert_allclose(m.transform(liquids.X), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(line.predict(s for s in liquids.X), predicted, rtol=1e-4)
+    assert max(sizes) == 50
+    bad = [*liquids.X[:120], "C1CC", *liquids.X[:60], "CC(C"]
+    for m in (*models, line):
+        with pytest.raises(ValueError, match="2 of 182 rows(.|\n)*row 120: 'C1CC'(.|\n)*row 181: 'CC\\(C'"): getattr(m, "transform", m.predict if m is line else None)(bad)
+
+
+def test_mappings_compositions_and_frames_are_rows():
+    from pymatgen.core import Composition
+    formulas = load("lattice_thermal_conductivity").X[:30]
+    y = np.log(load("lattice_thermal_conductivity").y[:30].to_numpy())
+    source = pretrain([load("lattice_thermal_conductivity")], ElementFractions(), schedule=few, progress=False)[0]
+    rows = [Composition(f) for f in formulas]
+    spelt = [list(formulas), rows, [dict(c.get_el_amt_dict()) for c in rows], pd.DataFrame({"formula": formulas})]
+    for model in (FrozenFeatures(source), SourcePrediction(source), Rescaled(source), Residual(source, make_pipeline(ElementFractions(), Ridge()))):
+        found = [getattr(fitted := clone(model).fit(X, np.exp(y)), "transform", fitted.predict if hasattr(fitted, "predict") else None)(X) for X in spelt]
+        for other in found[1:]: np.testing.assert_allclose(other, found[0], rtol=1e-5)
+    with pytest.raises(ValueError, match="got one dict"): FrozenFeatures(source).fit({"Na": 1, "Cl": 1})
 
 
 def test_residual_takes_any_head_and_raw_inputs(target, sources):
