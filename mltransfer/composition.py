@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 
 from .core import Featurizer
 from mltransfer.keys import (
-    SYMBOLS, has_open_ends, is_copolymer, molecule_key, parse_formula, read_composition, read_smiles, reduce_amounts, shortest_units,
+    SYMBOLS, has_open_ends, is_copolymer, molecule_key, parse_formula, read_composition,
+    read_smiles, reduce_amounts, shortest_units, warn_percent,
 )
 
 # %% auto #0
@@ -109,10 +110,16 @@ def _by_block(
     return out
 
 # %% ../nbs/20_composition.ipynb #e5f4046c
-class ElementFractions(Featurizer):
-    "Describe a composition by the fraction of each element."
+class _OfCompositions(Featurizer):
+    "Reads compositions, and warns once a table if their amounts look like per cent."
 
     _what = "compositions"
+
+    def _notice(self, rows: list[Any]) -> None: warn_percent(rows)
+
+
+class ElementFractions(_OfCompositions):
+    "Describe a composition by the fraction of each element."
 
     def __init__(
         self,
@@ -250,14 +257,12 @@ class _Statistics(Featurizer):
         return dois
 
 # %% ../nbs/20_composition.ipynb #ec1bd5d4
-class CompositionDescriptors(_Statistics):
+class CompositionDescriptors(_OfCompositions, _Statistics):
     """Describe a composition by statistics of the properties of its elements.
 
     Columns are called `ave:atomic_weight`, statistic by statistic in the order given; `count` is
     the amount of each element of the table. `sum` and `count` are those of one formula unit, or of
     the formula `as_written`."""
-
-    _what = "compositions"
 
     def __init__(
         self,
@@ -327,10 +332,8 @@ def _six_statistics(block: _Block, values: NDArray[np.float64]) -> NDArray[np.fl
     mode = block.min(np.where(is_most[:, None], values, np.inf))
     return np.stack([low, high, high - low, mean, deviation, mode], axis=2)
 
-class PhysicalAttributes(Featurizer):
+class PhysicalAttributes(_OfCompositions):
     "Describe a composition by the 145 physical attributes of Ward et al. (2016)."
-
-    _what = "compositions"
 
     def _names(self) -> list[str]:
         statistics = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")

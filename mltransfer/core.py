@@ -75,7 +75,8 @@ def as_rows(
     shape = getattr(X, "shape", (0,))
     if len(shape) == 2 and shape[1] == 1: X = np.asarray(X, dtype=object)[:, 0]
     elif len(shape) != 1: raise ValueError(f"expected one column of raw inputs, got shape {tuple(shape)}")
-    return list(X)
+    try: return list(X)
+    except TypeError: raise ValueError(f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list") from None
 
 # %% ../nbs/00_core.ipynb #942d4182
 T = TypeVar("T")
@@ -224,6 +225,7 @@ class Featurizer(TransformerMixin, BaseEstimator):
     def _read(self, row: Any) -> Any: raise NotImplementedError
     def _compute(self, rows: list[Any]) -> NDArray[np.floating]: raise NotImplementedError
     def _names(self) -> list[str]: raise NotImplementedError
+    def _notice(self, rows: list[Any]) -> None: "Warn of rows that can be read, but in two ways."
 
     def fit(
         self,
@@ -239,7 +241,9 @@ class Featurizer(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, shape (n_samples,)
     ) -> NDArray[np.float32]: # Descriptors, shape (n_samples, n_features)
         "Compute the descriptors of each row."
-        rows = read_rows(X, self._read, self._what)
+        given = as_rows(X)
+        rows = read_rows(given, self._read, self._what)
+        self._notice(given)
         if not rows: return np.zeros((0, len(self._names())), dtype=np.float32)
         return np.asarray(self._compute(rows), dtype=np.float32)
 

@@ -9,7 +9,7 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache
 from html import escape
 from importlib import import_module
@@ -21,14 +21,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from rdkit import Chem
 
-from .core import Kind, Task, bad_rows, read_rows
+from .core import BadRows, Kind, Task, bad_rows, read_rows
 from .files import fetch, lookup, read_table
-from .keys import KEYS, group_key, read_smiles
+from .keys import KEYS, from_weights, group_key, read_smiles, warn_percent
 from .units import KELVIN, convert, molar_mass
 
 # %% auto #0
-__all__ = ['INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset', 'from_frame', 'facts', 'load', 'datasets',
-           'published_test_keys']
+__all__ = ['INPUT', 'Errors', 'Duplicates', 'Amounts', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset',
+           'from_frame', 'facts', 'load', 'datasets', 'published_test_keys']
 
 # %% ../nbs/10_data.ipynb #f16fcb32
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
@@ -37,6 +37,18 @@ _cached = {kind: lru_cache(2**19)(key) for kind, key in KEYS.items()} # polymers
 def _key(row: Any, kind: Kind) -> str: # tables share materials
     "The key of a material, remembered if it is a text."
     return (_cached if isinstance(row, str) else KEYS)[kind](row)
+
+
+def _mask(
+    keep: ArrayLike, # True for each row to keep
+    n: int, # Number of rows
+) -> np.ndarray:
+    "The same as an array of `n` booleans, or `ValueError`."
+    keep = np.asarray(keep)
+    if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()): keep = keep.astype(bool) # a nullable column
+    if keep.dtype != bool: raise ValueError(f"keep is True or False for each row, got {keep.dtype}; for row numbers, np.isin(np.arange(len(ds)), rows)")
+    if keep.shape != (n,): raise ValueError(f"keep has shape {keep.shape}, but there are {n} rows")
+    return keep
 
 # %% ../nbs/10_data.ipynb #b3db806c
 class Dataset:
@@ -52,15 +64,18 @@ class Dataset:
         citation: str = "", # Who published it
         licence: str = "", # What may be done with it
         dropped: Iterable[tuple[int, Any, Any, str]] = (), # Position in the table read, material, value, reason of what was left out, repaired or merged
+        conditions: Sequence[str] = (), # Numeric columns of `frame` that belong to a row, e.g. "T"
     ):
         self.frame, self.task, self.name = frame.reset_index(drop=True), task, name
         self.nature, self.citation, self.licence = nature, citation, licence
         self.dropped = pd.DataFrame(list(dropped), columns=["row", "material", "value", "reason"])
+        self.conditions = tuple(conditions)
 
     @property
-    def X(self) -> pd.Series: # Raw inputs
-        "Raw inputs: SMILES, formulas or structures."
-        return self.frame[INPUT[self.task.kind]]
+    def X(self) -> pd.Series | pd.DataFrame: # Raw inputs, shape (n_rows,) or (n_rows, 1 + n_conditions)
+        "Raw inputs: SMILES, formulas or structures; a table with the conditions, if there are any."
+        own = INPUT[self.task.kind]
+        return self.frame[[own, *self.conditions]] if self.conditions else self.frame[own]
 
     @property
     def y(self) -> pd.Series: # Values, float
@@ -71,7 +86,7 @@ class Dataset:
     def keys(self) -> pd.Series: # Keys
         "The key of each material, for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
-        keys = read_rows(self.X, lambda row: _key(row, self.task.kind), self.task.kind)
+        keys = read_rows(self.frame[INPUT[self.task.kind]], lambda row: _key(row, self.task.kind), self.task.kind)
         return pd.Series(keys, index=self.frame.index, name="key")
 
     @cached_property
@@ -84,11 +99,7 @@ class Dataset:
         keep: ArrayLike, # True for each row to keep, shape (n_rows,)
     ) -> Dataset: # Of the same source
         "Return a choice of rows, with the keys that are known."
-        keep = np.asarray(keep)
-        if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()): keep = keep.astype(bool) # a nullable column
-        if keep.dtype != bool: raise ValueError(f"keep is True or False for each row, got {keep.dtype}; for row numbers, np.isin(np.arange(len(ds)), rows)")
-        if keep.shape != (len(self),): raise ValueError(f"keep has shape {keep.shape}, but there are {len(self)} rows")
-        return Dataset(self.frame.assign(key=self.keys)[keep], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence)
+        return Dataset(self.frame.assign(key=self.keys)[_mask(keep, len(self))], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence, conditions=self.conditions)
 
     def __len__(self) -> int: return len(self.frame)
 
@@ -105,96 +116,208 @@ class Dataset:
             "left out or repaired": "; ".join(f"{n:,} {why}" for why, n in left_out.items()) or "none",
         }
         lines = "".join(f"<br><b>{k}</b>: {escape(v)}" for k, v in facts.items() if v)
-        columns = [INPUT[self.task.kind], "value", "name", "n_rows", "spread", "sources", "part"]
+        columns = [INPUT[self.task.kind], *self.conditions, "value", "name", "n_rows", "spread", "sources", "part"]
         table = self.frame.filter(columns).head().to_html(index=False, border=0)
         return f"<p><b>{escape(self.name)}</b>: {escape(self.task.label)}{lines}</p>{table}"
 
 # %% ../nbs/10_data.ipynb #b836039a
-def _merge(frame: pd.DataFrame, rank: pd.Series | None = None, unit: str = "") -> pd.DataFrame:
-    "One row per key: the median of the best-ranked values, with number and spread of all."
+def _merge(
+    frame: pd.DataFrame, # With `value`, and the columns of `by`
+    rank: pd.Series | None = None, # Grade of each row; the lowest counts
+    unit: str = "", # Of the values
+    by: Sequence[str] = ("key",), # Columns that make a row one thing
+) -> pd.DataFrame:
+    "One row per thing: the median of the best-ranked values, with number and spread of all."
+    by = list(by)
     rank = pd.Series(0, index=frame.index) if rank is None else rank
-    best = frame[rank == rank.groupby(frame["key"]).transform("min")]
-    every = frame.groupby("key", sort=False)["value"].agg(["size", "min", "max"])
-    out = best.drop_duplicates("key").set_index("key")
-    out["value"] = best.groupby("key")["value"].median()
+    best = frame[rank == rank.groupby([frame[c] for c in by]).transform("min")]
+    every = frame.groupby(by, sort=False)["value"].agg(["size", "min", "max"])
+    out = best.drop_duplicates(by).set_index(by)
+    out["value"] = best.groupby(by)["value"].median()
     out["n_rows"] = every["size"]
-    low, high = (convert(every[e], unit, "K") if unit in KELVIN else every[e] for e in ("min", "max"))
+    low, high = every["min"], every["max"]
+    if unit in KELVIN: low, high = convert(low, unit, "K"), convert(high, unit, "K")
     out["spread"] = (high / low).where(low > 0)
     return out.reset_index()
 
 
-def _merged(frame: pd.DataFrame) -> list[tuple[int, Any, float, str]]:
-    "Each row after the first of its key: position, material, value, and with which row and values it is merged."
+def _values(values: pd.Series) -> str:
+    "Up to five values in words, or how many there are and their range."
+    *most, last = [f"{v:.6g}" for v in values]
+    if len(most) < 5: return f"{', '.join(most)} and {last}"
+    return f"{len(values)} values from {values.min():.6g} to {values.max():.6g}"
+
+
+def _merged(
+    frame: pd.DataFrame, # Material and value first; indexed by the position in the table read
+    by: Sequence[str] = ("key",), # Columns that make a row one thing
+) -> list[tuple[int, Any, float, str]]:
+    "Each row after the first of its kind: position, material, value, and with what it is merged."
     out: list[tuple[int, Any, float, str]] = []
-    for _, same in frame[frame["key"].duplicated(keep=False)].groupby("key", sort=False):
-        *most, last = [f"{v:.6g}" for v in same["value"]]
-        said = f"{', '.join(most)} and {last}" if len(most) < 5 else f"{len(same)} values from {same['value'].min():.6g} to {same['value'].max():.6g}"
-        out += [(i, *row, f"merged with row {same.index[0]}: {said}") for i, *row in same.iloc[1:, :2].itertuples(name=None)]
+    by = list(by)
+    for _, same in frame[frame.duplicated(by, keep=False)].groupby(by, sort=False):
+        why = f"merged with row {same.index[0]}: {_values(same['value'])}"
+        out += [(i, *row, why) for i, *row in same.iloc[1:, :2].itertuples(name=None)]
     return out
 
 # %% ../nbs/10_data.ipynb #b4844756
-def _standard(frame: pd.DataFrame, x: str, y: str, kind: Kind) -> pd.DataFrame:
-    "The table with its input column renamed, a numeric column `value`, and these two first."
+def _check_columns(
+    frame: Any, # What was given as a table
+    x: str | list[str], # Column of materials, or element columns
+    y: str, # Column of values
+    kind: Kind, # Of the materials
+    conditions: Sequence[str] = (), # Further columns that belong to a row
+) -> None:
+    "Raise `ValueError` unless the table has these columns, once each, and they hold what they should."
     if not isinstance(frame, pd.DataFrame): raise ValueError(f"frame must be a table, got {type(frame).__name__} {frame!r:.60}; read a file first, e.g. with pandas.read_csv")
-    if missing := [c for c in (x, y) if c not in frame]:
+    if frame.columns.nlevels > 1:
+        raise ValueError(f"the columns have {frame.columns.nlevels} levels; join them first: "
+                         "frame.columns = [' '.join(map(str, c)) for c in frame.columns]")
+    if isinstance(y, (list, np.ndarray, pd.Index, pd.Series)):
+        raise ValueError(f"y is the name of one column, got {y!r:.60}; make one data set per property")
+    if isinstance(x, list) and kind != "composition":
+        raise ValueError(f"x is the name of one column, got {x!r:.60}; "
+                         "only a composition is made of several")
+    if isinstance(conditions, str):
+        raise ValueError(f"conditions are a list of columns: conditions=[{conditions!r}]")
+    columns = [*(x if isinstance(x, list) else [x]), y, *conditions]
+    if missing := [c for c in columns if c not in frame]:
         raise ValueError(f"no column {missing[0]!r}; the table has {', '.join(map(str, frame.columns))}")
+    if twice := [c for c in columns if columns.count(c) > 1]:
+        raise ValueError(f"column {twice[0]!r} cannot be two things at once: {columns}")
     for own, new in ((x, INPUT[kind]), (y, "value"), (None, "key")):
         if own != new and new in frame: raise ValueError(f"the table already has a column {new!r}; rename it first")
     if twice := frame.columns[frame.columns.duplicated()].tolist(): raise ValueError(f"the table has several columns {twice[0]!r}; rename or drop all but one")
     if frame[y].dtype.kind in "mMc": raise ValueError(f"column {y!r} holds {frame[y].dtype}, not numbers")
-    out = frame.reset_index(drop=True).rename(columns={x: INPUT[kind]})
-    out["value"] = pd.to_numeric(out[y], errors="coerce").astype(float)
+
+# %% ../nbs/10_data.ipynb #0cb7fe59
+def _numbers(column: pd.Series) -> pd.Series:
+    "A column as floats, NaN where there is no number."
+    try: return pd.to_numeric(column, errors="coerce").astype(float)
+    except TypeError: return pd.to_numeric(column.map(str), errors="coerce").astype(float)
+
+def _mappings(table: pd.DataFrame) -> list[dict[str, Any]]:
+    "Element columns as one mapping a row; what is empty or zero is not there."
+    names, rows = [str(c) for c in table], table.to_numpy(dtype=object)
+    return [{e: n for e, n in zip(names, row) if not (pd.isna(n) or n == 0)} for row in rows]
+
+
+def _standard(
+    frame: pd.DataFrame, x: str | list[str], y: str, kind: Kind, conditions: Sequence[str] = (),
+) -> pd.DataFrame:
+    "The table with its input column renamed, a numeric column `value`, and these two first."
+    _check_columns(frame, x, y, kind, conditions)
+    out = frame.reset_index(drop=True)
+    if isinstance(x, list): out[INPUT[kind]] = _mappings(out[x])
+    else: out = out.rename(columns={x: INPUT[kind]})
+    for given, new in ((y, "value"), *zip(conditions, conditions)): out[new] = _numbers(out[given])
     first = [INPUT[kind], "value"]
     return out[first + [c for c in out if c not in first]]
 
+# %% ../nbs/10_data.ipynb #0e442616
+def _check_options(task: Any, errors: Any, duplicates: Any, amounts: Any) -> None:
+    "Raise `ValueError` for an option that does not exist."
+    if not isinstance(task, Task):
+        raise ValueError(f"task must be a Task, got {task!r:.60}; "
+                         "write e.g. Task('boiling point', 'K', 'molecule')")
+    for option, given, known in [("errors", errors, ("raise", "drop")),
+                                 ("duplicates", duplicates, ("keep", "median", "isomers", "raise")),
+                                 ("amounts", amounts, (None, "atoms", "weights"))]:
+        if given not in known:
+            raise ValueError(f"{option} must be one of {', '.join(map(repr, known))}, got {given!r}")
+    if amounts and task.kind != "composition":
+        raise ValueError(f"amounts belong to compositions, but the task is of kind {task.kind!r}")
 
+
+def _usable(
+    out: pd.DataFrame, # The table as `_standard` makes it
+    frame: pd.DataFrame, # The table as given
+    y: str, # Its column of values
+    task: Task, # Property, unit and kind
+    conditions: Sequence[str], # Columns of numbers
+    amounts: str | None, # "weights", if compositions are given so
+) -> tuple[dict[int, str], list[tuple[int, Any, Any, str]]]: # Keys by position, and the other rows
+    "The key of each row that can be used, and a report of the others."
+    reasons: dict[int, str] = {}
+    for column, given in (("value", y), *zip(conditions, conditions)):
+        for i in np.flatnonzero(~np.isfinite(out[column])):
+            reasons.setdefault(i, f"its {column} {frame[given].iloc[i]!r:.40} is not a finite number")
+    if task.log:
+        for i in np.flatnonzero(out["value"] <= 0):
+            reasons.setdefault(i, f"its value {out['value'].iloc[i]:g} is not positive, but the task is logarithmic")
+    keys, bad = {}, []
+    for i, material in enumerate(out[INPUT[task.kind]]):
+        try:
+            keys[i] = KEYS[task.kind](from_weights(material) if amounts == "weights" else material)
+            if i in reasons: raise ValueError(reasons[i])
+        except ValueError as error:
+            keys.pop(i, None)
+            bad.append((i, material, frame[y].iloc[i], str(error)))
+    return keys, bad
+
+# %% ../nbs/10_data.ipynb #77b53808
 def _labelled(data: Dataset, index: pd.Index) -> Dataset:
     "The data set, with the labels of an index of one's own beside the positions in `dropped`."
-    if not index.equals(pd.RangeIndex(len(index))): data.dropped.insert(1, "index", list(index.take(data.dropped["row"].to_numpy(dtype=int))))
+    if not index.equals(pd.RangeIndex(len(index))):
+        labels = index.take(data.dropped["row"].to_numpy(dtype=int))
+        data.dropped.insert(1, "index", list(labels))
     return data
 
 
-def _checked_key(material: Any, value: float, given: Any, task: Task) -> str:
-    "The key of a usable row; `ValueError` with the reason otherwise."
-    key = KEYS[task.kind](material)
-    if not math.isfinite(value): raise ValueError(f"its value {given!r:.40} is not a finite number")
-    if task.log and value <= 0: raise ValueError(f"its value {value:g} is not positive, but the task is logarithmic")
-    return key
+def _unusable(bad: Sequence[tuple[int, Any, Any, str]], frame: pd.DataFrame, task: Task) -> BadRows:
+    "The error that names rows which cannot be used, with their labels where they have any."
+    own = not frame.index.equals(pd.RangeIndex(len(frame)))
+    rows = [(i, m, why + (f" (index {frame.index[i]!r})" if own else "")) for i, m, _, why in bad]
+    return bad_rows(f"{task.kind} with a {task.property}", rows, len(frame),
+                    'Correct these rows, or pass errors="drop" to leave them out.')
+
+
+def _repeated(rows: pd.DataFrame, task: Task, by: Sequence[str], n: int) -> BadRows:
+    "The error that names rows of one material at the same conditions."
+    where = "".join(f" at equal {c}" for c in by[1:])
+    bad = [(i, m, f"one of several rows of {key}{where}") for i, m, key in zip(rows.index, rows[INPUT[task.kind]], rows["key"])]
+    return bad_rows("single materials", bad, n, 'Pass duplicates="median" or "keep".')
 
 # %% ../nbs/10_data.ipynb #becbe96e
+Errors = Literal["raise", "drop"]
+Duplicates = Literal["keep", "median", "isomers", "raise"]
+Amounts = Literal["atoms", "weights"]
+
 def from_frame(
     frame: pd.DataFrame, # Your table
-    x: str, # Column of SMILES, formulas or structures
+    x: str | list[str], # Column of SMILES, formulas or structures; or the columns of the elements
     y: str, # Column of values, in the unit of `task`
     task: Task, # Property, unit and kind
     *,
-    errors: Literal["raise", "drop"] = "raise", # What to do with rows that cannot be used
-    duplicates: Literal["keep", "median", "raise"] = "keep", # What to do with materials that appear twice; "median" lists in `dropped` what it merges
+    conditions: Sequence[str] = (), # Numeric columns that belong to a row, such as "T"
+    amounts: Amounts | None = None, # What the numbers of compositions are; `None`: atoms, with a warning if they look like per cent
+    errors: Errors = "raise", # What to do with rows that cannot be used
+    duplicates: Duplicates = "keep", # What to do with materials that appear twice at the same conditions; "median" lists in `dropped` what it merges, "isomers" merges stereoisomers as well
     name: str = "", # A name for the table
     nature: str = "", # Measured, evaluated or computed, and how
     citation: str = "", # Who published it
     licence: str = "", # What may be done with it
 ) -> Dataset: # With `dropped` for what was left out or merged
     "Make a data set from a table of your own."
-    if not isinstance(task, Task): raise ValueError(f"task must be a Task, got {task!r:.60}; write e.g. Task('boiling point', 'K', 'molecule')")
-    if errors not in ("raise", "drop"): raise ValueError(f"errors must be 'raise' or 'drop', got {errors!r}")
-    if duplicates not in ("keep", "median", "raise"):
-        raise ValueError(f"duplicates must be 'keep', 'median' or 'raise', got {duplicates!r}")
-    out, keys, bad = _standard(frame, x, y, task.kind), {}, []
-    if duplicates == "median" and (own := [c for c in ("n_rows", "spread") if c in out]): raise ValueError(f"the table already has a column {own[0]!r}; rename it first")
-    for i, row in enumerate(zip(out[INPUT[task.kind]], out["value"], frame[y])):
-        try: keys[i] = _checked_key(*row, task)
-        except ValueError as error: bad.append((i, row[0], row[2], str(error)))
-    if bad and errors == "raise":
-        label = (lambda i: "") if frame.index.equals(out.index) else lambda i: f" (index {frame.index[i]!r})"
-        raise bad_rows(f"{task.kind} with a {task.property}", [(i, m, why + label(i)) for i, m, _, why in bad], len(out),
-                       'Correct these rows, or pass errors="drop" to leave them out.')
+    _check_options(task, errors, duplicates, amounts)
+    out = _standard(frame, x, y, task.kind, conditions)
+    merge = duplicates in ("median", "isomers")
+    if merge and (own := [c for c in ("n_rows", "spread") if c in out]):
+        raise ValueError(f"the table already has a column {own[0]!r}; rename it first")
+    if task.kind == "composition" and amounts is None:
+        warn_percent(out["formula"], 'pass amounts="weights" or amounts="atoms"')
+    keys, bad = _usable(out, frame, y, task, conditions, amounts)
+    if bad and errors == "raise": raise _unusable(bad, frame, task)
     out = out.loc[list(keys)].assign(key=list(keys.values()))
-    if duplicates == "raise" and (twice := out["key"].duplicated(keep=False)).any():
-        rows = [(i, out.at[i, INPUT[task.kind]], f"one of several rows of {out.at[i, 'key']}") for i in out.index[twice]]
-        raise bad_rows("single materials", rows, len(frame), 'Pass duplicates="median" or "keep".')
-    if duplicates == "median": bad, out = sorted(bad + _merged(out), key=lambda b: b[0]), _merge(out, unit=task.unit)
-    return _labelled(Dataset(out, task, name=name, nature=nature, citation=citation, licence=licence, dropped=bad), frame.index)
+    if amounts == "weights" or isinstance(x, list): out["formula"] = out["key"]
+    by = ["key", *conditions]
+    if duplicates == "raise" and (twice := out.duplicated(by, keep=False)).any(): raise _repeated(out[twice], task, by, len(frame))
+    if duplicates == "isomers":
+        out["_group"] = [group_key(k, task.kind) for k in out["key"]]
+        by[0] = "_group"
+    if merge: bad, out = sorted(bad + _merged(out, by), key=lambda b: b[0]), _merge(out, unit=task.unit, by=by)
+    made = Dataset(out.drop(columns="_group", errors="ignore"), task, name=name, nature=nature, citation=citation, licence=licence, dropped=bad, conditions=conditions)
+    return _labelled(made, frame.index)
 
 # %% ../nbs/10_data.ipynb #34b783dd
 def facts(
@@ -219,7 +342,7 @@ def _bundled(entry: Any) -> Dataset:
     "One row per material from a table of published facts."
     task, table = _task(entry), read_table(entry["name"])
     flagged = table["flag"].str.contains("|".join(FLAGGED))
-    rows = from_frame(table[~flagged], entry["x"], "value", task).frame
+    rows = from_frame(table[~flagged], entry["x"], "value", task).frame # formulas, no per cents
     rows["value"] = convert(rows["value"], entry["given"], task.unit)
     grade = rows["source_grade"].map(GRADES)
     sources = rows.groupby("key")["source_id"].agg(lambda s: "; ".join(sorted(set(s))))
@@ -279,8 +402,9 @@ def _library(entry: Any) -> Dataset:
     table = table.loc[list(smiles)].assign(smiles=list(smiles.values()))
     mass = table["smiles"].map(molar_mass) if "mol" in entry["given"] else None
     table["value"] = convert(table["value"], entry["given"], task.unit, mass)
-    data = from_frame(table.filter(["smiles", "value", "name", "CAS"]), "smiles", "value", task, duplicates="median")
-    return Dataset(data.frame, task, name=entry["name"], nature=entry["nature"], citation=entry["citation"],
+    kept = from_frame(table.filter(["smiles", "value", "name", "CAS"]), "smiles", "value", task).frame
+    left += _merged(kept.set_index(table.index)[["CAS", "value", "key"]])
+    return Dataset(_merge(kept, unit=task.unit), task, name=entry["name"], nature=entry["nature"], citation=entry["citation"],
                    licence=entry["licence"], dropped=left)
 
 # %% ../nbs/10_data.ipynb #d420dae0

@@ -50,7 +50,10 @@ def fetch(
     "Return the path of a registered file; download it if it is not there."
     entry = lookup("registry", "file", file, "registered file")
     import pooch
-    folder = Path(os.environ.get("MLTRANSFER_DATA") or pooch.os_cache("mltransfer")).expanduser()
+    try: folder = Path(os.environ.get("MLTRANSFER_DATA") or pooch.os_cache("mltransfer")).expanduser()
+    except RuntimeError as error: # neither HOME nor an entry for the account
+        raise FileNotFoundError(f"{file} has no place: no home folder is known. "
+                                "Let MLTRANSFER_DATA name a folder.") from error
     path = folder / file
     if not path.exists():
         try: pooch.retrieve(entry["url"], f"sha256:{entry['sha256']}", path.name, path.parent, progressbar=True)
