@@ -593,7 +593,7 @@ def parse_formula(
         known = len(text) <= 200 and _why_not(text)
         raise ValueError(known or str(error)) from None
 
-# %% ../nbs/01_keys.ipynb #f7bd4d0e
+# %% ../nbs/01_keys.ipynb #d2575864
 CELLS = frozenset("""
 B105 B108 B28 B40 B48 B50 Br32 C120 C140 C240 C28 C29 C48 C52 C60 C70 C71 C80 Co28 Co46 Cr28
 Cs29 Fe28 Ga22 Ge34 H32 Hg29 Hg34 In29 K29 K81 Mn22 Mn29 Na29 O24 P24 P42 P84 Rb26 Rb29 S104 S24
@@ -601,7 +601,6 @@ S28 S32 S36 S48 S56 S72 S80 S88 Se32 Se64 Si106 Si136 Si23 Si232 Si34 Si40 Si41 
 Si82 Sn46 Ta22 Ta30 Tl29 U30 U32 W25
 """.split()) # unit cells and cages of one element, as printed in tables
 
-# %% ../nbs/01_keys.ipynb #d2575864
 def _as_number(element: str, amount: Any) -> float:
     "An amount as a float; `ValueError` if it is none."
     try: return float(amount)
