@@ -33,11 +33,12 @@ def check_splits(
     splits: Splits, # Repeats, each a list of (training, test) rows
     n_samples: int, # Number of rows
 ) -> list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]: # The same, as lists of arrays
-    "Return splits that can be used, or say which one cannot and why."
+    "Return splits that can be used and are all different, or say which one cannot and why."
     if cv := next((s for s in (splits, *(splits if isinstance(splits, (list, tuple)) else ())) if hasattr(s, "split")), None):
         raise ValueError(f"splits must be rows, got {cv!r:.80}, which makes them: write [list({type(cv).__name__}(...).split(X, y))]")
     checked = [list(repeat) for repeat in splits]
     if not checked or not all(checked): raise ValueError("splits is empty, or one of its repeats is; give at least one split each")
+    seen: dict[tuple[bytes, bytes], str] = {}
     for r, repeat in enumerate(checked):
         for s, split in enumerate(repeat):
             where = f"split {s} of repeat {r}"
@@ -52,6 +53,10 @@ def check_splits(
                     raise ValueError(f"{where}: {name} rows go from {part.min()} to {part.max()}, but there are {n_samples} rows")
             if len(both := np.intersect1d(train, test)):
                 raise ValueError(f"{where}: {len(both)} rows are in training and in test, the first is row {both[0]}")
+            known = seen.setdefault((np.sort(train).tobytes(), np.sort(test).tobytes()), where)
+            if known != where:
+                raise ValueError(f"{where} is {known} again, row for row: a copy is no new draw and makes differences look surer than they "
+                                 "are. Give each split once (with few groups every seed makes the same folds)")
     return checked
 
 # %% ../nbs/53_audit.ipynb #d69f083c

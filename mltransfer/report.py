@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .validate import Evaluation, verdict
+from .validate import Evaluation
 
 if TYPE_CHECKING: from matplotlib.figure import Figure
 
@@ -40,9 +40,7 @@ def ratio_table(
     baseline: str, # The method they are compared with
 ) -> pd.DataFrame: # One row per method: ratio, its interval, share of splits won, and the verdict in words
     "Compare methods with a baseline and put the outcome into words."
-    found = {m: result.compare(m, baseline) for m in methods}
-    table = pd.DataFrame(found).T[["ratio", "low", "high", "wins"]]
-    return table.assign(verdict=[verdict(c, warn=False) for c in found.values()])
+    return result.compare_all(baseline, methods)[["ratio", "low", "high", "wins", "verdict"]]
 
 # %% ../nbs/81_report.ipynb #a7716dd1
 def _figure_html(figure: Figure, caption: str) -> str:

@@ -4,6 +4,7 @@
 
 # %% ../nbs/23_splits.ipynb #6cfd880a
 from __future__ import annotations
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -95,6 +96,13 @@ def _balance(counts: NDArray, n_splits: int, rng: np.random.Generator) -> NDArra
     return fold
 
 
+def _is_only_division(fold: NDArray[np.intp], counts: NDArray, n_splits: int) -> bool:
+    "Whether other seeds put the same groups together."
+    together = fold[:, None] == fold
+    others = (_balance(counts, n_splits, np.random.default_rng(seed)) for seed in range(5))
+    return all(np.array_equal(together, other[:, None] == other) for other in others)
+
+
 class BalancedGroupKFold(BaseCrossValidator):
     "Split into folds of equal size and alike in the target, with every group in one fold."
 
@@ -117,8 +125,11 @@ class BalancedGroupKFold(BaseCrossValidator):
         counts = np.zeros((codes.max() + 1, 20))
         np.add.at(counts, codes, y[:, None] <= levels)
         counts[:, -1] *= 10
-        fold = _balance(counts, k, np.random.default_rng(self.random_state))[codes]
-        for i in range(k): yield np.flatnonzero(fold == i)
+        fold = _balance(counts, k, np.random.default_rng(self.random_state))
+        if self.random_state and len(counts) <= 24 and _is_only_division(fold, counts, k):
+            warnings.warn(f"{k} folds of {len(counts)} groups are the same for every random_state: "
+                          "another seed is no new repeat", stacklevel=2)
+        for i in range(k): yield np.flatnonzero(fold[codes] == i)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         "Return the number of folds."

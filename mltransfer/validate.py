@@ -8,9 +8,9 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,40 +18,58 @@ import torch
 from joblib import Parallel, delayed
 from joblib.hashing import NumpyHasher
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from sklearn import config_context
 from sklearn.base import RegressorMixin, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import column_or_1d
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import _num_samples, column_or_1d, has_fit_parameter
 from tqdm.auto import tqdm
 
-from .audit import Splits, check_splits
-from .core import as_rows, check_target, seeds
+from . import __version__
+from .audit import LeakageWarning, Splits, check_splits
+from .core import Task, as_rows, check_target, log_target, seeds
 from .library import Library
 from .metrics import mae, scores
 from .rank import untrained_like
 from .source import SourceModel, check_sources, model_id
-from .splits import RepeatedDraws
+from .splits import RepeatedDraws, check_groups
+from mltransfer.verdicts import (
+    Interval, NegativeTransferWarning, compare, compare_rows, judge, verdict,
+)
 
 # %% auto #0
-__all__ = ['Interval', 'Evaluation', 'evaluate', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict',
-           'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
+__all__ = ['Evaluation', 'piece', 'evaluate', 'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
-Interval = Literal["corrected t", "crossed t", "bootstrap"]
-
 class Evaluation:
-    "Errors of several methods on the same splits: `table` has a row per method, repeat and split; `predictions` one per tested row."
+    "Errors of several methods on the same splits."
 
-    def __init__(self, table: pd.DataFrame, predictions: pd.DataFrame):
-        self.table, self.predictions = table, predictions
+    def __init__(
+        self,
+        table: pd.DataFrame, # A row per method, repeat and split
+        predictions: pd.DataFrame, # A row per tested row of each of them
+        task: Task | None = None, # Property; with `log` all errors are those of decimal logarithms
+    ):
+        self.table, self.predictions, self.task = table, predictions, task
+        self._log = task is not None and task.log
+
+    def _scaled(self) -> pd.DataFrame:
+        "Predictions on the scale where they are judged."
+        columns = self.predictions[["measured", "predicted"]]
+        return self.predictions.assign(**(np.log10(columns) if self._log else columns))
 
     def summary(self) -> pd.DataFrame:
-        "Return MAE with its spread over repeats, RMSE, R2 and seconds of each method, in the order given."
-        pooled = self.predictions.groupby(["method", "repeat"], sort=False)[["measured", "predicted"]]
+        "Return MAE with its spread over repeats, RMSE, R2 and seconds of each method."
+        pooled = self._scaled().groupby(["method", "repeat"], sort=False)[["measured", "predicted"]]
         each = pooled.apply(lambda g: pd.Series(scores(g["measured"], g["predicted"]))).reset_index()
         by = each.groupby("method", sort=False)
         out = by[["mae", "rmse", "r2"]].mean()
         out.insert(1, "mae_spread", by["mae"].std(ddof=1))
+        if self._log: out.insert(1, "factor", 10 ** out["mae"])
         out["seconds"] = self.table.groupby("method", sort=False)["seconds"].sum()
         return out
 
@@ -60,20 +78,38 @@ class Evaluation:
         method: str, # Name of a method
         baseline: str, # Name of the method it is compared with
         *,
-        interval: Interval = "corrected t", # Over splits (`compare`), or over splits and rows (`compare_rows`)
+        interval: Interval = "crossed t", # Over draws and materials, or "corrected t", over draws alone
         level: float = 0.95, # Confidence of the interval, between 0 and 1
-    ) -> pd.Series: # Named after the method; see `compare`
+    ) -> pd.Series: # Named after the method; see `verdicts.compare`
         "Compare two methods on the same splits."
-        names = list(self.table["method"].unique())
-        if wrong := [m for m in (method, baseline) if m not in names]: raise ValueError(f"no method {wrong[0]!r}; there are {names}")
+        if interval not in Interval.__args__:
+            raise ValueError(f"interval must be one of {Interval.__args__}, got {interval!r}")
+        names, index = list(self.table["method"].unique()), ["repeat", "split"]
+        if wrong := [m for m in (method, baseline) if m not in names]:
+            raise ValueError(f"no method {wrong[0]!r}; there are {names}")
         if interval == "corrected t":
-            wide = self.table.pivot(index=["repeat", "split"], columns="method", values="mae")
+            wide = self.table.pivot(index=index, columns="method", values="mae")
             share = (self.table["n_test"] / self.table["n_train"]).mean()
             return compare(wide[method], wide[baseline], test_over_train=share, level=level).rename(method)
-        off = self.predictions.assign(off=(self.predictions["predicted"] - self.predictions["measured"]).abs())
-        wide = [off[off["method"] == m].pivot(index=["repeat", "split"], columns="row", values="off") for m in (method, baseline)]
-        found = compare_rows(*wide, n_train=self.table["n_train"].mean(), interval=interval, level=level)
-        return found.rename(method)
+        p = self._scaled().eval("off = abs(predicted - measured)")
+        wide = [p[p["method"] == m].pivot(index=index, columns="row", values="off") for m in (method, baseline)]
+        groups = p.drop_duplicates("row").set_index("row")["group"].loc[wide[0].columns]
+        n_train = self.table["n_train"].mean()
+        return compare_rows(*wide, n_train=n_train, groups=groups, level=level).rename(method)
+
+    def compare_all(
+        self,
+        baseline: str, # Name of the method that all others are compared with
+        methods: Sequence[str] | None = None, # Names of the others; all of them if `None`
+        *,
+        interval: Interval = "crossed t", # See `compare`
+        level: float = 0.95, # Confidence that no method is called different by luck
+        adjust: bool = True, # Adjust for the number of methods (Holm), see `verdicts.judge`
+    ) -> pd.DataFrame: # A row per method: ratio, interval, p-value, share of draws won, verdict
+        "Compare several methods with one baseline, adjusted for their number."
+        names = self.table["method"].unique() if methods is None else methods
+        found = {m: self.compare(m, baseline, interval=interval) for m in names if m != baseline}
+        return judge(found, level=level, adjust=adjust)
 
 # %% ../nbs/60_validate.ipynb #ea3d9d69
 class _Digest(NumpyHasher):
@@ -87,12 +123,56 @@ class _Digest(NumpyHasher):
 
 
 def _digest(obj: Any, what: str) -> str:
-    try: return _Digest(hash_name="sha1").hash(obj)
-    except Exception as error: # the kinds of error differ between Python versions; reading is never involved
-        raise ValueError(f"checkpoint: {what} holds something that another run could not recognise, such as a lambda or a local "
-                         f"function; define it in a module ({error})") from error
+    try: return _Digest(hash_name="sha1").hash((__version__, obj))
+    except Exception as error: # its kind differs between Python versions; reading is never involved
+        raise ValueError(
+            f"checkpoint: {what} holds something that another run could not recognise, such as a "
+            f"lambda or a local function; define it in a module ({error})") from error
 
 
+def piece(
+    file: str | Path, # Where it is kept; the digest is added to the name
+    compute: Callable[[], Mapping[str, NDArray]], # Makes the arrays
+    *made_of: Any, # All that they depend on: sources, data, options, seeds
+) -> dict[str, NDArray]: # Arrays by name
+    "Read arrays that were made before from the same things, or make and keep them."
+    file = Path(file)
+    file = file.with_name(f"{file.stem}-{_digest(made_of, file.stem)[:12]}.npz")
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
+        np.savez(part, **compute())
+        os.replace(part, file)
+    with np.load(file, allow_pickle=False) as kept: return dict(kept)
+
+# %% ../nbs/60_validate.ipynb #57aa9878
+def _fit_params(model: RegressorMixin, given: dict[str, Any]) -> dict[str, Any]:
+    "What the fit of a model takes of `given`, by the names it takes it under."
+    if isinstance(model, TransformedTargetRegressor):
+        return _fit_params(model.regressor, given)
+    if isinstance(model, Pipeline):
+        parts = {n: _fit_params(step, given) for n, step in model.steps if hasattr(step, "fit")}
+        return {f"{n}__{k}": v for n, part in parts.items() for k, v in part.items()}
+    searches = isinstance(model, (GridSearchCV, RandomizedSearchCV))
+    return {k: v for k, v in given.items()
+            if has_fit_parameter(model, k) or (searches and k == "groups")}
+
+
+def _fit(model: RegressorMixin, X: Any, y: NDArray, given: dict[str, Any]) -> RegressorMixin:
+    "Fit a copy; groups and task go to fits that take them, also through scikit-learn's routing."
+    model, params = clone(model), _fit_params(model, given)
+    routed = {} if params else {k: v for k, v in given.items() if _consumes(model, k)}
+    with config_context(enable_metadata_routing=bool(routed)), warnings.catch_warnings():
+        # a kernel parameter of a Gaussian process at its bound
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, y, **(params or routed))
+
+
+def _consumes(model: RegressorMixin, name: str) -> bool:
+    with config_context(enable_metadata_routing=True):
+        return bool(get_routing_for_object(model).consumes("fit", [name]))
+
+# %% ../nbs/60_validate.ipynb #7c1e60a2
 def _kept(path: Path | None, n: int) -> NDArray[np.float64] | None:
     "Seconds and `n` predictions of a finished fit, if the file is there and whole."
     if path is None: return None
@@ -101,12 +181,19 @@ def _kept(path: Path | None, n: int) -> NDArray[np.float64] | None:
     return values if values.shape == (n + 1,) else None
 
 
-def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: NDArray, path: Path | None) -> NDArray[np.float64]:
+def _run(
+    model: RegressorMixin, X: Any, y: NDArray, given: dict[str, Any], where: str,
+    train: NDArray, test: NDArray, path: Path | None,
+) -> NDArray[np.float64]:
     "Seconds and predictions of one fit."
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
-        predicted = clone(model).fit(X[train], y[train]).predict(X[test])
+    given = {k: v[train] if isinstance(v, np.ndarray) else v for k, v in given.items()}
+    try: fitted = _fit(model, _safe_indexing(X, train), y[train], given)
+    except ValueError as error:
+        raise ValueError(
+            f"{where} cannot be fitted on its {len(train)} training rows: {error}. If it needs more "
+            "rows, split so that more rows train, or leave this method out") from error
+    predicted = fitted.predict(_safe_indexing(X, test))
     values = np.r_[time.perf_counter() - start, np.asarray(column_or_1d(predicted), dtype=float)]
     if path is not None:
         part = path.with_name(f"{path.stem}.{os.getpid()}.part")
@@ -114,135 +201,110 @@ def _run(model: RegressorMixin, X: NDArray, y: NDArray, train: NDArray, test: ND
         os.replace(part, path)
     return values
 
-# %% ../nbs/60_validate.ipynb #5c4534b6
-def _as_array(X: Iterable[Any] | ArrayLike) -> NDArray[Any]:
-    "Descriptors as a 2-d array, raw inputs as a 1-d array of objects."
-    nested = isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], (list, tuple, np.ndarray))
-    if nested or getattr(X, "ndim", 1) > 1: return np.asarray(X)
+# %% ../nbs/60_validate.ipynb #81d0ed19
+def _as_table(X: Iterable[Any] | ArrayLike) -> Any:
+    "Tables as they are, nested lists as a 2-d array, raw inputs as a 1-d array of objects."
+    if getattr(X, "ndim", 1) > 1: return X
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple, np.ndarray)):
+        return np.asarray(X)
     rows = as_rows(X)
     return np.fromiter(rows, dtype=object, count=len(rows))
 
 
+class _Job(NamedTuple):
+    "One fit."
+    method: str
+    repeat: int
+    split: int
+    train: NDArray[np.integer]
+    test: NDArray[np.integer]
+
+    @property
+    def where(self) -> str: return f"method {self.method!r} in split {self.split} of repeat {self.repeat}"
+
+
 def evaluate(
     methods: Mapping[str, RegressorMixin], # Models by name
-    X: Iterable[Any] | ArrayLike, # Raw inputs, shape (n_samples,), or descriptors, shape (n_samples, n_features)
+    X: Iterable[Any] | ArrayLike, # Raw inputs, or descriptors (array or DataFrame), one row each
     y: ArrayLike, # Target, shape (n_samples,)
     splits: Splits, # Repeats, each a list of (training, test) rows
     *,
+    groups: Iterable[Any] | None = None, # Group of each row: given to fits that take it
+    task: Task | None = None, # Property: given to fits that take it; with `log` errors are factors
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show a bar
     checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
 ) -> Evaluation: # Errors and predictions
     "Fit and test every method on every split."
-    if not isinstance(methods, Mapping) or not methods: raise ValueError(f"methods must be models by name, got {methods!r:.60}")
-    X, y = _as_array(X), check_target(y, varies=True)
-    if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
-    jobs = [(m, r, s, train, test) for r, repeat in enumerate(check_splits(splits, len(y))) for s, (train, test) in enumerate(repeat) for m in methods]
-    paths = [None] * len(jobs) if checkpoint is None else _paths(Path(checkpoint), methods, X, y, jobs)
-    values = [_kept(path, len(job[-1])) for path, job in zip(paths, jobs)]
+    if not isinstance(methods, Mapping) or not methods:
+        raise ValueError(f"methods must be models by name, got {methods!r:.60}")
+    X, y = _as_table(X), check_target(y, varies=True)
+    if task is not None and task.log: log_target(y)
+    if _num_samples(X) != len(y): raise ValueError(f"X has {_num_samples(X)} rows, but y has {len(y)}")
+    splits, codes = check_splits(splits, len(y)), check_groups(groups, len(y))
+    if groups is not None: _warn_of_torn(splits, codes)
+    given = {"groups": None if groups is None else codes, "task": task}
+    given = {k: v for k, v in given.items() if v is not None}
+    jobs = [_Job(m, r, s, *split) for r, repeat in enumerate(splits)
+            for s, split in enumerate(repeat) for m in methods]
+    paths = [None] * len(jobs)
+    if checkpoint is not None: paths = _paths(Path(checkpoint), methods, (X, y, *given.values()), jobs)
+    values = _run_all(methods, X, y, given, jobs, paths, n_jobs, progress)
+    return _gather(jobs, values, y, codes, task)
+
+
+def _run_all(methods, X, y, given, jobs, paths, n_jobs, progress) -> list[NDArray[np.float64]]:
+    "Seconds and predictions of every job; finished ones are read."
+    values = [_kept(path, len(job.test)) for path, job in zip(paths, jobs)]
     todo = [i for i, v in enumerate(values) if v is None]
-    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_run)(methods[jobs[i][0]], X, y, *jobs[i][3:], paths[i]) for i in todo)
+    run = lambda i, j: delayed(_run)(methods[j.method], X, y, given, j.where, j.train, j.test, paths[i])
+    done = Parallel(n_jobs=n_jobs, return_as="generator")(run(i, jobs[i]) for i in todo)
     bar = tqdm(done, initial=len(jobs) - len(todo), total=len(jobs), desc="fits", disable=not progress)
     for v, i in zip(bar, todo): values[i] = v
+    return values
+
+
+def _warn_of_torn(splits: Splits, codes: NDArray[np.intp]) -> None:
+    "Warn if a group is in training and in test."
+    both = [np.intersect1d(codes[train], codes[test]) for repeat in splits for train, test in repeat]
+    if torn := sum(len(b) > 0 for b in both):
+        warnings.warn(f"in {torn} of {len(both)} splits a group is in training and in test; make the "
+                      "splits with the same groups", LeakageWarning, stacklevel=3)
+
+# %% ../nbs/60_validate.ipynb #172d6526
+def _gather(
+    jobs: list[_Job], values: list[NDArray], y: NDArray, codes: NDArray[np.intp], task: Task | None,
+) -> Evaluation:
+    "Put the predictions of all jobs together and measure their errors."
     rows, predictions = [], []
-    for (m, r, s, train, test), (seconds, *p) in zip(jobs, values):
-        rows.append({"method": m, "repeat": r, "split": s, "mae": mae(y[test], p), "n_train": len(train), "n_test": len(test), "seconds": seconds})
-        predictions.append(pd.DataFrame({"method": m, "repeat": r, "split": s, "row": test, "measured": y[test], "predicted": p}))
-    return Evaluation(pd.DataFrame(rows), pd.concat(predictions, ignore_index=True))
+    scale = log_target if task is not None and task.log else lambda v: v
+    for job, (seconds, *p) in zip(jobs, values):
+        p, key = np.array(p), {"method": job.method, "repeat": job.repeat, "split": job.split}
+        bad = np.flatnonzero(~np.isfinite(p) | (p <= 0) if scale is log_target else ~np.isfinite(p))
+        if bad.size:
+            remedy = ("; let it learn the logarithm, as TransformedTargetRegressor(model, func=np.log10, "
+                      "inverse_func=lambda v: 10**v) does") if scale is log_target else ""
+            raise ValueError(f"{job.where} predicts {p[bad[0]]:g} for row {job.test[bad[0]]}, and so "
+                             f"there is no error of it{remedy}")
+        error = mae(scale(y[job.test]), scale(p))
+        size = {"n_train": len(job.train), "n_test": len(job.test), "seconds": seconds}
+        rows.append(key | {"mae": error} | size)
+        tested = {"row": job.test, "group": codes[job.test], "measured": y[job.test], "predicted": p}
+        predictions.append(pd.DataFrame(key | tested))
+    return Evaluation(pd.DataFrame(rows), pd.concat(predictions, ignore_index=True), task)
 
 
-def _paths(folder: Path, methods: Mapping[str, RegressorMixin], X: NDArray, y: NDArray, jobs: list[tuple]) -> list[Path]:
+def _paths(
+    folder: Path, methods: Mapping[str, RegressorMixin], data: tuple, jobs: list[_Job],
+) -> list[Path]:
     "File of each fit."
-    if folder.exists() and not folder.is_dir(): raise ValueError(f"checkpoint must be a folder, but {folder.name} is a file")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"checkpoint must be a folder, but {folder.name} is a file")
     folder.mkdir(parents=True, exist_ok=True)
-    data, of = _digest((X, y), "X"), {m: _digest(clone(model), f"method {m!r}") for m, model in methods.items()}
-    names = [f"{of[m]} {data} {_digest((train, test), 'splits')}" for m, _, _, train, test in jobs]
+    of = {m: _digest(clone(model), f"method {m!r}") for m, model in methods.items()}
+    data = _digest(data, "X")
+    names = [f"{of[j.method]} {data} {_digest((j.train, j.test), 'splits')}" for j in jobs]
     return [folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy" for name in names]
-
-# %% ../nbs/60_validate.ipynb #b8cd0bc6
-def compare(
-    errors: ArrayLike, # MAE of a method on each split, shape (n_splits,)
-    baseline: ArrayLike, # MAE of the baseline on the same splits
-    *,
-    test_over_train: float, # Test rows per training row
-    level: float = 0.95, # Confidence of the interval, between 0 and 1
-) -> pd.Series: # Ratio of mean errors with its interval, difference, share of splits won, p-value
-    "Compare two methods on the same splits, corrected for training rows that splits share."
-    reference, errors = _check_errors(errors, baseline, level)
-    difference = errors - reference
-    n, mean, scale = len(difference), difference.mean(), reference.mean()
-    if n < 2: raise ValueError(f"comparing needs at least 2 splits, got {n}")
-    # Nadeau and Bengio 2003, eq. 9: corrected resampled t
-    error = np.sqrt((1 / n + test_over_train) * difference.var(ddof=1))
-    half = stats.t.ppf(0.5 + level / 2, n - 1) * error
-    p = 2 * stats.t.sf(abs(mean) / error, n - 1) if error > 0 else float(mean == 0)
-    return pd.Series({"ratio": 1 + mean / scale, "low": 1 + (mean - half) / scale, "high": 1 + (mean + half) / scale,
-                      "difference": mean, "wins": (difference < 0).mean(), "p": p})
-
-
-def _check_errors(errors: ArrayLike, baseline: ArrayLike, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    "Errors of the baseline and of the method, if they can be compared."
-    errors, reference = check_target(errors, n_min=1), check_target(baseline, n_min=1)
-    if len(errors) != len(reference): raise ValueError(f"{len(errors)} errors against {len(reference)} of the baseline; compare on the same splits")
-    if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
-    if reference.mean() <= 0: raise ValueError("the baseline makes no error, so there is no ratio to it")
-    return reference, errors
-
-# %% ../nbs/60_validate.ipynb #5f456115
-def compare_rows(
-    errors: ArrayLike, # Absolute error of a method, shape (n_splits, n_samples); NaN where a row was not tested
-    baseline: ArrayLike, # Absolute error of the baseline on the same rows
-    *,
-    n_train: float, # Training rows of a split
-    interval: Interval = "crossed t", # Or "bootstrap"
-    level: float = 0.95, # Confidence of the interval, between 0 and 1
-    n_resamples: int = 2000, # Number of bootstrap samples
-    random_state: int | None = 0, # Seed of the resampling
-) -> pd.Series: # As `compare` returns
-    "Compare two methods row by row: splits and materials could both have been others."
-    if interval not in ("crossed t", "bootstrap"): raise ValueError(f"interval must be one of {Interval.__args__}, got {interval!r}")
-    E, B = np.asarray(errors, dtype=float), np.asarray(baseline, dtype=float)
-    tested = np.isfinite(B)
-    if E.shape != B.shape or E.ndim != 2 or (np.isfinite(E) != tested).any():
-        raise ValueError(f"errors of shape {E.shape} against {B.shape} of the baseline; compare on the same rows of the same splits")
-    (J, N), E, B = E.shape, np.nan_to_num(E), np.nan_to_num(B)
-    n_test = tested.sum(axis=1)
-    found = compare(E.sum(axis=1) / n_test, B.sum(axis=1) / n_test, test_over_train=n_test.mean() / n_train, level=level)
-    if interval == "bootstrap": # Owen 2007: rows and columns drawn independently
-        rng = np.random.default_rng(random_state)
-        V, W = (rng.multinomial(k, np.full(k, 1 / k), size=n_resamples) for k in (J, N))
-        below, above = ((V @ B) * W).sum(axis=1), ((V @ E) * W).sum(axis=1)
-        ratios = np.divide(above, below, out=np.ones(n_resamples), where=below > 0)
-        tail = min((ratios <= 1).sum(), (ratios >= 1).sum())
-        found[["low", "high"]] = np.quantile(ratios, [0.5 - level / 2, 0.5 + level / 2])
-        found["p"] = min(1.0, 2 * (1 + tail) / (1 + n_resamples))
-        return found
-    of_rows = ((E - B).sum(axis=0) / np.maximum(tested.sum(axis=0), 1))[tested.any(axis=0)]
-    of_splits, scale, t = (E - B).sum(axis=1) / n_test, (B.sum(axis=1) / n_test).mean(), stats.t(J - 1)
-    error = np.sqrt(of_splits.var(ddof=1) * (1 / J + n_train / N) + of_rows.var(ddof=1) / len(of_rows))
-    half = min(t.ppf(0.5 + level / 2) * error / scale, found["ratio"] - found["low"])
-    found["low"], found["high"] = found["ratio"] - half, found["ratio"] + half
-    if error > 0: found["p"] = min(found["p"], 2 * t.sf(abs(found["difference"]) / error))
-    return found
-
-# %% ../nbs/60_validate.ipynb #f704e831
-class NegativeTransferWarning(UserWarning):
-    "A method is not shown to be better than what it is compared with, or is worse."
-
-
-def verdict(
-    comparison: pd.Series, # What `compare` returns
-    *,
-    warn: bool = True, # Warn unless the method helps
-) -> Literal["helps", "hurts", "not distinguishable"]:
-    "Put a comparison into words."
-    low, high = comparison["low"], comparison["high"]
-    said = "helps" if high < 1 else "hurts" if low > 1 else "not distinguishable"
-    if warn and said != "helps":
-        what = "negative transfer" if said == "hurts" else "no gain is shown"
-        warnings.warn(f"{what}: {comparison.name or 'the method'} has {comparison['ratio']:.2f} times the error of its baseline "
-                      f"(interval {low:.2f} to {high:.2f}, better in {comparison['wins']:.0%})", NegativeTransferWarning, stacklevel=2)
-    return said
 
 # %% ../nbs/60_validate.ipynb #1282274b
 def learning_curve(
@@ -252,26 +314,37 @@ def learning_curve(
     sizes: Sequence[int], # Numbers of training rows; all other rows are test
     *,
     baseline: str, # Method that the others are compared with
-    n_draws: int = 20, # Draws of each size, at least 2
+    n_draws: int = 20, # Draws of each size; below 5 there is no interval and no verdict
     interval: Interval = "crossed t", # Kind of interval, see `Evaluation.compare`
     groups: Iterable[Any] | None = None, # Group of each row, to be kept together
+    task: Task | None = None, # Property, as in `evaluate`; with `log` errors are factors
     random_state: int | None = 0, # Seed of the draws
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show a bar
     checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
-) -> pd.DataFrame: # A row per size and method: MAE, its spread over draws, ratio to the baseline with its interval, share of draws won, verdict
+) -> pd.DataFrame: # A row per size and method: MAE, spread, ratio, interval, share won, verdict
     "Measure the error of every method over the number of training rows."
     if baseline not in methods: raise ValueError(f"no method {baseline!r}; there are {list(methods)}")
-    X, y, parts = _as_array(X), check_target(y, varies=True), {}
-    draws = {n: [[split] for split in RepeatedDraws(n, n_draws, random_state=random_state).split(X, groups=groups)] for n in sizes}
-    for n, splits in draws.items():
-        result = evaluate(methods, X, y, splits, n_jobs=n_jobs, progress=progress, checkpoint=checkpoint)
-        found = {m: result.compare(m, baseline, interval=interval) for m in methods}
-        table = pd.DataFrame(found).T[["ratio", "low", "high", "wins"]]
-        said = ["baseline" if m == baseline else verdict(c, warn=False) for m, c in found.items()]
-        parts[n] = result.summary()[["mae", "mae_spread"]].join(table).assign(verdict=said)
+    X, y, parts = _as_table(X), check_target(y, varies=True), {}
+    how = {"groups": groups, "task": task, "n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
+    drawn = {n: RepeatedDraws(n, n_draws, random_state=random_state).split(X, groups=groups) for n in sizes}
+    drawn = {n: list(splits) for n, splits in drawn.items()} # all sizes are checked before any fit
+    for n, splits in drawn.items():
+        result = evaluate(methods, X, y, _different(splits), **how)
+        found = result.compare_all(baseline, interval=interval)[["ratio", "low", "high", "wins", "verdict"]]
+        found.loc[baseline] = [1.0, 1.0, 1.0, 0.0, "baseline"]
+        parts[n] = result.summary()[["mae", "mae_spread"]].join(found)
     if not parts: raise ValueError("sizes is empty; give at least one number of training rows")
     return pd.concat(parts, names=["n", "method"])
+
+
+def _different(splits: list[tuple[NDArray, NDArray]]) -> list[list[tuple[NDArray, NDArray]]]:
+    "Repeats of one split each; a draw that came before is left out, with a warning."
+    kept = {train.tobytes(): [(train, test)] for train, test in splits}
+    if few := len(splits) - len(kept):
+        warnings.warn(f"{few} of {len(splits)} draws of {len(splits[0][0])} rows came before and are left "
+                      "out: there are few rows or groups to draw from", stacklevel=3)
+    return list(kept.values())
 
 # %% ../nbs/60_validate.ipynb #76a4ae85
 def untrained(

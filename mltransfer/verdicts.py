@@ -94,6 +94,7 @@ def compare_rows(
     baseline: ArrayLike, # Absolute errors of the baseline on the same rows
     *,
     n_train: float, # Training rows of a draw
+    groups: ArrayLike | None = None, # Group of each row, shape (n_samples,); rows of a group count as one
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # As `compare` returns
     "Compare two methods row by row: draws and materials could both have been others."
@@ -104,6 +105,8 @@ def compare_rows(
                          "compare on the same rows of the same draws")
     if (empty := np.flatnonzero(~tested.any(axis=1))).size:
         raise ValueError(f"draw {empty[0]} has no tested row")
+    if groups is not None and len(groups) != E.shape[1]:
+        raise ValueError(f"{len(groups)} groups for {E.shape[1]} rows")
     if not n_train > 0: raise ValueError(f"n_train must be above 0, got {n_train}")
     J, n_test = len(E), tested.sum(axis=1)
     e, b = (np.nansum(M, axis=1) / n_test for M in (E, B))
@@ -114,8 +117,16 @@ def compare_rows(
     cells = np.nan_to_num(E / e.mean() - B / b.mean())
     times = tested.sum(axis=0)
     of_rows = (cells.sum(axis=0) / np.maximum(times, 1))[times > 0]
-    crossed = np.sqrt(of_draws + of_rows.var(ddof=1) / len(of_rows)) if len(of_rows) > 1 else np.inf
+    groups = np.arange(len(times)) if groups is None else pd.factorize(np.asarray(groups))[0]
+    crossed = np.sqrt(of_draws + _variance_of_mean(of_rows, groups[times > 0]))
     return _comparison(e, b, min(found["spread"], crossed), level)
+
+
+def _variance_of_mean(values: NDArray[np.float64], groups: NDArray[np.intp]) -> float:
+    "Variance of the mean of values of which those of one group belong together."
+    of_groups = np.bincount(groups, values - values.mean())
+    n = len(np.unique(groups))
+    return n / (n - 1) * (of_groups**2).sum() / len(values) ** 2 if n > 1 else np.inf
 
 # %% ../nbs/16_verdicts.ipynb #b25056c5
 class NegativeTransferWarning(UserWarning):

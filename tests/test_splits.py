@@ -1,5 +1,6 @@
 "Splitters: nothing is torn apart, nothing is lost, the same seed gives the same rows, and scikit-learn accepts them."
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,18 @@ def test_exactly_as_many_groups_as_folds():
 ])
 def test_bad_input_of_folds(n, y, groups, k, words):
     with pytest.raises(ValueError, match=words): list(BalancedGroupKFold(k).split(np.zeros((n, 1)), y, groups))
+
+
+@pytest.mark.parametrize("n_groups", [5, 6, 12, 20, 60])
+def test_folds_say_when_the_seed_changes_nothing(n_groups):
+    y, groups = np.random.default_rng(0).normal(size=60), np.arange(60) % n_groups
+    folds = lambda r: {tuple(test) for _, test in BalancedGroupKFold(5, random_state=r).split(y, y, groups)}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = [folds(r) for r in (0, 1, 2, 3, 4)]
+    only = all(f == found[0] for f in found)
+    assert [("the same for every random_state" in str(w.message)) for w in said] == [True] * 4 * only
+    assert only if n_groups == 5 else not only or n_groups < 20
 
 
 # --- draws
