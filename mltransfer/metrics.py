@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import bootstrap, spearmanr
+from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from .core import bad_rows, check_target
 
 # %% auto #0
 __all__ = ['check_prediction', 'mae', 'rmse', 'mae_over_baseline', 'r2', 'spearman', 'scores', 'check_interval', 'coverage',
-           'interval_width', 'bootstrap_interval']
+           'interval_width']
 
 # %% ../nbs/11_metrics.ipynb #5df00c94
 def check_prediction(
@@ -123,19 +123,3 @@ def interval_width(
     "Return the mean width of the intervals."
     low, high = check_interval(low, high)
     return float(np.mean(high - low))
-
-# %% ../nbs/11_metrics.ipynb #64a08984
-def bootstrap_interval(
-    values: ArrayLike, # One number per draw or row, e.g. paired differences of errors, shape (n,)
-    level: float = 0.95, # Share of intervals that should hold the true mean, between 0 and 1
-    *,
-    random_state: int | None = 0, # Seed of the resampling
-) -> tuple[float, float]: # Lower and upper bound, in the unit of `values`
-    "Return the percentile bootstrap interval of the mean."
-    values = check_target(values)
-    if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
-    bounds = bootstrap(
-        (values,), np.mean, confidence_level=level, method="percentile",
-        batch=max(1, 10**7 // len(values)), random_state=np.random.default_rng(random_state),
-    ).confidence_interval
-    return float(bounds.low), float(bounds.high)

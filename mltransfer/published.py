@@ -4,9 +4,8 @@
 
 # %% ../nbs/32_published.ipynb #664e32da
 from __future__ import annotations
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from .data import load
 from .files import read_table
 
 # %% auto #0
-__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'paper_inputs', 'read_published', 'thinned', 'piece']
+__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'paper_inputs', 'read_published', 'thinned']
 
 # %% ../nbs/32_published.ipynb #3b8386c6
 def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
@@ -92,17 +91,3 @@ def thinned(
     kept = np.random.default_rng(random_state).permutation(formulas)[: max(1, round(share * len(formulas)))]
     rows = data.test | np.isin(data.groups.astype(str), kept)
     return Published(data.name, data.unit, *(a[rows] for a in (data.X, data.fractions, data.y, data.groups, data.test)))
-
-# %% ../nbs/32_published.ipynb #2e854d12
-def piece(
-    file: str | Path, # Where the piece is kept
-    compute: Callable[[], dict[str, NDArray]], # What it holds
-) -> dict[str, NDArray]: # Arrays by name
-    "Read a piece, or compute and keep it."
-    if not (file := Path(file)).exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        found = compute()
-        part = file.with_suffix(f".{np.random.SeedSequence().entropy}.part.npz")
-        np.savez(part, **found)
-        part.replace(file)
-    with np.load(file) as kept: return dict(kept)

@@ -18,7 +18,7 @@ from .validate import Evaluation
 if TYPE_CHECKING: from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['protocol_table', 'ratio_table', 'Report']
+__all__ = ['protocol_table', 'Report']
 
 # %% ../nbs/81_report.ipynb #3fc39320
 def protocol_table(
@@ -32,15 +32,6 @@ def protocol_table(
         shown = {"MAE": "mae", "±": "mae_spread", "R2": "r2", "seconds": "seconds"}
         parts |= {(name, title): found[column] for title, column in shown.items()}
     return pd.DataFrame(parts).reindex(list(order))
-
-# %% ../nbs/81_report.ipynb #cf417bbb
-def ratio_table(
-    result: Evaluation, # Errors on common splits
-    methods: list[str], # Methods to judge
-    baseline: str, # The method they are compared with
-) -> pd.DataFrame: # One row per method: ratio, its interval, share of splits won, and the verdict in words
-    "Compare methods with a baseline and put the outcome into words."
-    return result.compare_all(baseline, methods)[["ratio", "low", "high", "wins", "verdict"]]
 
 # %% ../nbs/81_report.ipynb #a7716dd1
 def _figure_html(figure: Figure, caption: str) -> str:

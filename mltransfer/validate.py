@@ -42,7 +42,7 @@ from mltransfer.verdicts import (
 )
 
 # %% auto #0
-__all__ = ['Evaluation', 'piece', 'evaluate', 'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
+__all__ = ['Evaluation', 'digest', 'piece', 'evaluate', 'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
 class Evaluation:
@@ -130,14 +130,21 @@ def _digest(obj: Any, what: str) -> str:
             f"lambda or a local function; define it in a module ({error})") from error
 
 
+def digest(
+    *made_of: Any, # Sources, data, options, seeds
+) -> str: # Twelve characters; others if anything differs, the version of this package included
+    "Name what a result is made of, for the name of its file."
+    return _digest(made_of, "what a result is made of")[:12]
+
+
 def piece(
     file: str | Path, # Where it is kept; the digest is added to the name
     compute: Callable[[], Mapping[str, NDArray]], # Makes the arrays
-    *made_of: Any, # All that they depend on: sources, data, options, seeds
+    *made_of: Any, # Sources, data, options, seeds; without them `compute`, a `functools.partial`
 ) -> dict[str, NDArray]: # Arrays by name
     "Read arrays that were made before from the same things, or make and keep them."
     file = Path(file)
-    file = file.with_name(f"{file.stem}-{_digest(made_of, file.stem)[:12]}.npz")
+    file = file.with_name(f"{file.stem}-{digest(*made_of or (compute,))}.npz")
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")

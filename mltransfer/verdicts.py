@@ -17,7 +17,7 @@ from .core import check_target
 
 # %% auto #0
 __all__ = ['Interval', 'Verdict', 'FEWEST', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict', 'ratio_text',
-           'judge', 'in_words']
+           'judge', 'mean_ratio', 'in_words']
 
 # %% ../nbs/16_verdicts.ipynb #6addc634
 Interval = Literal["corrected t", "crossed t"]
@@ -183,6 +183,20 @@ def judge(
     columns = ["ratio", "low", "high", "p", "wins", "mae", "baseline", "draws"]
     table = pd.DataFrame(found).T.reindex(columns=columns).astype(float)
     return table.assign(verdict=[verdict(c, warn=False) for c in found.values()])
+
+# %% ../nbs/16_verdicts.ipynb #5d0e7b12
+def mean_ratio(
+    ratios: ArrayLike, # Ratio of errors of each target, shape (n_targets,), > 0
+    level: float = 0.95, # Confidence of the interval, between 0 and 1
+) -> pd.Series: # As `compare` returns; `wins` is the share of targets, `mae` and `baseline` are missing
+    "Return the geometric mean of the ratios of several targets, with its interval over targets."
+    logs = np.log(check_target(ratios, n_min=1))
+    if not np.isfinite(logs).all(): raise ValueError("ratios must be above 0")
+    if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
+    n = len(logs)
+    ones = np.ones(n)
+    found = _comparison(np.exp(ones * logs.mean()), ones, logs.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0, level)
+    return pd.Series(found.to_dict() | {"wins": (logs < 0).mean(), "mae": np.nan, "baseline": np.nan})
 
 # %% ../nbs/16_verdicts.ipynb #5f9f2e33
 def in_words(

@@ -1,5 +1,4 @@
 "Scores: they agree with their definitions, ignore the order of rows, and never skip a missing prediction."
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mltransfer.metrics import (
-    bootstrap_interval, coverage, interval_width, mae, mae_over_baseline, r2, rmse, scores, spearman,
+    coverage, interval_width, mae, mae_over_baseline, r2, rmse, scores, spearman,
 )
 
 quick = settings(max_examples=50)
@@ -104,30 +103,3 @@ def test_what_is_no_interval_is_named():
     with pytest.raises(ValueError, match=r"2 of 3 rows cannot be used as an interval"): coverage([1, 2, 3], [0, 5, np.nan], [1, 4, 2])
     with pytest.raises(ValueError, match="of one length"): interval_width([1, 2], [3])
     with pytest.raises(ValueError, match="y has 1 rows, but there are 2"): coverage([1], [1, 2], [3, 4])
-
-
-def test_bootstrap_interval():
-    values = np.random.default_rng(0).exponential(size=30)
-    low, high = bootstrap_interval(values)
-    assert low < values.mean() < high
-    assert (low, high) == bootstrap_interval(values, random_state=0) != bootstrap_interval(values, random_state=1)
-    assert bootstrap_interval(values + 5) == pytest.approx((low + 5, high + 5))
-    inner = bootstrap_interval(values, 0.5)
-    assert low < inner[0] < inner[1] < high
-    assert bootstrap_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
-    half = 1.96 * values.std() / np.sqrt(30)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), rel=0.15)
-
-
-def test_bootstrap_of_many_rows_needs_little_memory():
-    tracemalloc.start()
-    low, high = bootstrap_interval(np.arange(5_000.0))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert low < 2499.5 < high and peak < 300e6, "all resamples at once would take 800 MB"
-
-
-@pytest.mark.parametrize("bad, words", [([1.0], "need at least 2"), ([1, np.nan], "row 1"), ([[1, 2], [3, 4]], "1-d")])
-def test_bootstrap_refuses(bad, words):
-    with pytest.raises(ValueError, match=words): bootstrap_interval(bad)
-    with pytest.raises(ValueError, match="between 0 and 1"): bootstrap_interval([1, 2], level=1)

@@ -16,7 +16,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import bootstrap
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
@@ -29,12 +28,13 @@ from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, gain_map, parity
 from ..pretrain import pretrain
-from ..published import Published, chosen, paper_inputs, piece, published_errors, read_published
+from ..published import Published, chosen, paper_inputs, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, load_source, save_source
 from ..training import Schedule
 from ..transfer import SourcePrediction
-from ..validate import untrained
+from ..validate import digest, piece, untrained
+from ..verdicts import compare, mean_ratio, ratio_text, verdict
 
 # %% auto #0
 __all__ = ['SOURCES', 'METHODS', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average',
@@ -53,12 +53,14 @@ def read_sources(
     device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> list[SourceModel]: # Multi-task encoders
     "Open the encoders in `folder`; train them first if they are not there (10 minutes each on one core)."
-    files = [Path(folder) / f"encoder{i}.safetensors" for i in range(n_models)]
+    schedule, hidden = Schedule(epochs=20, batch_size=256, loss="mae"), (512,) * 4
+    of = digest(SOURCES, schedule, hidden)
+    files = [Path(folder) / f"encoder-{of}-{i}.safetensors" for i in range(n_models)]
     if not all(f.exists() for f in files):
         Path(folder).mkdir(parents=True, exist_ok=True)
         data = [d.where(ElementFractions().readable(d.groups)) for d in map(load, SOURCES)]
-        made = pretrain(data, paper_inputs(), recipe="encoder", n_models=n_models, hidden=(512,) * 4,
-                        exclude=published_test_keys(), schedule=Schedule(epochs=20, batch_size=256, loss="mae"), n_jobs=n_jobs, device=device,
+        made = pretrain(data, paper_inputs(), recipe="encoder", n_models=n_models, hidden=hidden,
+                        exclude=published_test_keys(), schedule=schedule, n_jobs=n_jobs, device=device,
                         checkpoint=Path(folder) / "networks", progress=False)
         for source, file in zip(made, files): save_source(source, file)
     return [load_source(f) for f in files]
@@ -93,10 +95,9 @@ def plain(
     return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test])}
 
 # %% ../../nbs/case_studies/cross_property.ipynb #a384b8de
-def _interval(statistic: Any, *errors: NDArray[np.float64], random_state: int = 0) -> tuple[float, float]:
-    "95 % percentile interval over resampled rows."
-    found = bootstrap(errors, statistic, paired=True, n_resamples=2000, method="percentile", vectorized=True, rng=random_state)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def _over_rows(errors: NDArray[np.float64], baseline: NDArray[np.float64]) -> list[float]:
+    "95 % interval of a ratio over the test rows; the training rows are as they are."
+    return compare(errors, baseline, test_over_train=0)[["low", "high"]].tolist()
 
 
 def average(
@@ -121,14 +122,13 @@ def judge(
     single = [mae(y, p["transfer"]) for p in pieces]
     row |= {"promised": float(np.mean([p["inner"][1] for p in pieces])), "one seed": float(np.mean(single)), "spread": float(np.std(single, ddof=1)) if len(single) > 1 else np.nan}
     row |= {"ratio": off["transfer"].mean() / known["best"], "direct ratio": off["direct"].mean() / known["best"]}
-    row["low"], row["high"] = (b / known["best"] for b in _interval(lambda e, axis: e.mean(axis=axis), off["transfer"]))
+    row["low"], row["high"] = _over_rows(off["transfer"], np.full(len(y), known["best"]))
     row["gain"] = off["transfer"].mean() / off["direct"].mean()
-    quotient = lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis)
-    row["gain low"], row["gain high"] = _interval(quotient, off["transfer"], off["direct"])
+    row["gain low"], row["gain high"] = _over_rows(off["transfer"], off["direct"])
     if null is not None:
         first, other = np.abs(pieces[0]["transfer"] - y), np.abs(null["transfer"] - y)
         row |= {"null": other.mean(), "null gain": other.mean() / mae(y, pieces[0]["direct"]), "over null": first.mean() / other.mean()}
-        row["over null low"], row["over null high"] = _interval(quotient, first, other)
+        row["over null low"], row["over null high"] = _over_rows(first, other)
     return row | {"share of transfer": float(np.mean([p["share"] for p in pieces])), "seeds": len(pieces)}
 
 # %% ../../nbs/case_studies/cross_property.ipynb #0b19adea
@@ -150,15 +150,14 @@ def verdict_text(
     table: pd.DataFrame, # One row per data set, as `judge` makes it
 ) -> str: # One paragraph
     "Say in words what the table says."
-    def mean(column: str) -> float: return float(np.exp(np.log(table[column]).mean()))
+    def mean(column: str) -> str: return ratio_text(mean_ratio(table[column]))
     computed = ~table["dataset"].str.startswith("expt")
-    below, helps, hurts = table["ratio"] < 1, table["gain high"] < 1, table["gain low"] > 1
+    below = table["ratio"] < 1
     words = (f"With sources the error is below {COMPARED} on {(below & computed).sum()} of {computed.sum()} computed sets and {(below & ~computed).sum()} of {(~computed).sum()} measured ones; "
-             f"the geometric mean of the ratio is {mean('ratio'):.3f}. Without sources the same search reaches {mean('direct ratio'):.3f}, below on {(table['direct ratio'] < 1).sum()} of {len(table)}. "
-             f"So adding the sources multiplies the error by {mean('gain'):.3f}: it helps on {helps.sum()} sets, hurts on {hurts.sum()}, and is not distinguishable on {len(table) - helps.sum() - hurts.sum()}.")
+             f"the geometric mean of the ratio is {mean('ratio')}. Without sources the same search reaches {mean('direct ratio')}, below on {(table['direct ratio'] < 1).sum()} of {len(table)}. "
+             f"So adding the sources multiplies the error by {mean('gain')}, below one on {(table['gain'] < 1).sum()} sets: {verdict(mean_ratio(table['gain']), warn=False)}.")
     if "null" not in table: return words
-    over = (table["over null high"] < 1).sum(), (table["over null low"] > 1).sum()
-    return words + f" Untrained networks in their place multiply it by {mean('null gain'):.3f}; over these, trained ones stand at {mean('over null'):.3f}, help on {over[0]} sets and hurt on {over[1]} (one seed)."
+    return words + f" Untrained networks in their place multiply it by {mean('null gain')}; over these, trained ones stand at {mean('over null')}, below one on {(table['over null'] < 1).sum()} sets (one seed)."
 
 # %% ../../nbs/case_studies/cross_property.ipynb #27d41bbb
 def ratio_figure(

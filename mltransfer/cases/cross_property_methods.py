@@ -4,8 +4,9 @@
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #c4fb8dd1
 from __future__ import annotations
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,10 +26,11 @@ from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
 from ..pretrain import pretrain
-from ..published import Published, chosen, distinct, paper_inputs, piece, published_errors, read_published
+from ..published import Published, chosen, distinct, paper_inputs, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source
 from ..training import Schedule
+from ..validate import digest, piece
 
 # %% auto #0
 __all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'TUNED', 'READ', 'TRANSFER', 'SIZES', 'CAPTIONS', 'blank',
@@ -59,12 +61,13 @@ def read_elemnet(
     device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> SourceModel: # One property from element fractions
     "Open an ElemNet in `folder`; train it first if it is not there (three to eight minutes on one core)."
-    if not (file := Path(folder, f"elemnet-{name}.safetensors")).exists():
+    how = Schedule(epochs=epochs, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae")
+    if not (file := Path(folder, f"elemnet-{name}-{digest(ELEMNET, how)}.safetensors")).exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         d = load(name)
         passes = min(epochs, max(1, 8000 * 128 // len(d)))
         save_source(pretrain([d.where(ElementFractions().readable(d.groups))], ElementFractions(), recipe="yamada-1", hidden=ELEMNET, exclude=published_test_keys(),
-                             schedule=Schedule(epochs=passes, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae"), device=device, progress=False)[0], file)
+                             schedule=replace(how, epochs=passes), device=device, progress=False)[0], file)
     return load_source(file)
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #6fa40bfd
@@ -126,6 +129,11 @@ def try_methods(
         model.fit(table[train][seen], y[seen])
         valid.append(mae(y[stop], model.predict(table[train][stop]))); test.append(model.predict(table[data.test]))
     return {"names": np.array(list(methods)), "kinds": np.array([m[0] for m in methods.values()]), "valid": np.array(valid), "test": np.array(test)}
+
+
+def _made_and_tried(data: Published, make: Callable[[], dict[str, Method]], random_state: int) -> dict[str, NDArray]:
+    "What a piece holds; named by data, methods and seed."
+    return try_methods(data, make(), random_state)
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #86de864f
 def choose(
@@ -214,11 +222,11 @@ def run(
     part = "" if wanted == TRANSFER else "-" + "+".join(wanted)
     for name in chosen(distinct()[plan.sets] if datasets is None else datasets):
         data = read_published(name, paper_inputs())
-        keep = lambda end, made: piece(where / f"{name}-{end}-{random_state}.npz", lambda: try_methods(data, made(), random_state))
-        found = [keep("scratch", lambda: scratch_methods(data, random_state, plan.schedule))]
+        keep = lambda end, make: piece(where / f"{name}-{end}-{random_state}.npz", partial(_made_and_tried, data, make, random_state))
+        found = [keep("scratch", partial(scratch_methods, data, random_state, plan.schedule))]
         for p in properties or plan.properties:
-            source = lambda: read_elemnet(Path(folder, "demo-sources" if size == "demo" else "sources"), p, epochs=plan.epochs)
-            found.append(keep(p + part, lambda: transfer_methods(data, source(), random_state, plan.schedule, names=wanted)))
+            source = read_elemnet(Path(folder, "demo-sources" if size == "demo" else "sources"), p, epochs=plan.epochs)
+            found.append(keep(p + part, partial(transfer_methods, data, source, random_state, plan.schedule, names=wanted)))
             found[-1]["names"] = np.array([f"{m} from {p}" for m in found[-1]["names"]])
         tables[name] = choose(data, found)
         rows.append(line(data, tables[name]))

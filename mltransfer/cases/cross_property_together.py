@@ -6,7 +6,7 @@
 from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,11 +20,12 @@ from ..candidates import MiddleTrees
 from ..data import Dataset, load
 from ..plots import COLOURS
 from ..pretrain import pretrain
-from ..published import chosen, paper_inputs, piece
+from ..published import chosen, paper_inputs
 from ..report import Report
 from ..source import SourceModel
 from ..training import Schedule
-from ..validate import compare_rows, untrained, verdict
+from ..validate import digest, piece, untrained
+from ..verdicts import compare_rows, mean_ratio, ratio_text, verdict
 
 # %% auto #0
 __all__ = ['FOLDS', 'MANY', 'FEW', 'WAYS', 'SIZES', 'CAPTIONS', 'split_formulas', 'learn', 'unseen', 'predict_all', 'line',
@@ -100,11 +101,11 @@ def line(
         table = np.full((len(draws), len(data)), np.nan)
         for errors, draw in zip(table, draws): errors[draw["rows"]] = np.abs(draw[way] - draw["y"])
         return table
-    n_train = len(data) - np.mean([len(d["rows"]) for d in draws])
+    n_train, groups = len(data) - np.mean([len(d["rows"]) for d in draws]), data.groups.astype(str)
     row = {"dataset": data.name.removeprefix("crossproperty_"), "unit": data.task.unit, "n_train": round(n_train)}
     row |= {way: float(np.mean([np.abs(d[way] - d["y"]).mean() for d in draws])) for way in WAYS}
     for way, base in (("together", "direct"), ("alone", "direct"), ("untrained", "direct"), ("together", "alone"), ("together", "untrained")):
-        ratio = compare_rows(off(way), off(base), n_train=n_train)
+        ratio = compare_rows(off(way), off(base), n_train=n_train, groups=groups)
         row |= {f"{way} / {base}": ratio["ratio"], f"{way} / {base} low": ratio["low"], f"{way} / {base} high": ratio["high"], f"{way} / {base} verdict": verdict(ratio, warn=False)}
     return row
 
@@ -116,9 +117,10 @@ def verdict_text(
     "Say in words what the table says."
     def said(ratio: str) -> str:
         words = table[f"{ratio} verdict"].value_counts()
-        return f"{np.exp(np.log(table[ratio]).mean()):.3f} (helps on {words.get('helps', 0)}, hurts on {words.get('hurts', 0)}, not distinguishable on {words.get('not distinguishable', 0)})"
+        counts = [f"{w} on {words[w]}" for w in ("better", "worse", "no difference shown", "too few draws to say") if w in words]
+        return f"{ratio_text(mean_ratio(table[ratio]))} - {', '.join(counts)}"
     return (f"Predictions of networks that learnt {n_sets} sets together multiply the error of the direct model by {said('together / direct')}; those of networks that learnt the target alone by {said('alone / direct')}; "
-            f"those of untrained networks by {said('untrained / direct')}. Together over untrained: {said('together / untrained')}; together over alone, which is what the other properties give: {said('together / alone')}. Geometric means over {len(table)} targets.")
+            f"those of untrained networks by {said('untrained / direct')}. Together over untrained: {said('together / untrained')}; together over alone, which is what the other properties give: {said('together / alone')}. Geometric means over {len(table)} targets; the words of single targets are not adjusted for their number.")
 
 # %% ../../nbs/case_studies/cross_property_together.ipynb #09a2e5c6
 def ratio_figure(
@@ -163,10 +165,13 @@ def run(
     data = [load(f"crossproperty_{n}") for n in chosen(None, plan.n_datasets)]
     targets, draws = data[: plan.n_targets], range(random_state, random_state + plan.draws)
     found = {d.name: [] for d in targets}
+    of = digest([(d.name, d.y.to_numpy(), "\n".join(d.groups)) for d in data], FOLDS, plan.many, plan.few)
     for k in draws:
-        fold, files = split_formulas(data, k), {d.name: Path(folder, f"together-{size}", f"{d.name}-{k}.npz") for d in targets}
-        networks = [] if all(f.exists() for f in files.values()) else learn(data, fold, plan.many, k * FOLDS)
-        for name, file in files.items(): found[name].append(piece(file, partial(predict_all, data, name, networks, fold, k * FOLDS, plan.few)))
+        fold = split_formulas(data, k)
+        networks = cache(partial(learn, data, fold, plan.many, k * FOLDS)) # learnt once, and only if a piece is missing
+        for d in targets:
+            make = lambda: predict_all(data, d.name, networks(), fold, k * FOLDS, plan.few)
+            found[d.name].append(piece(Path(folder, f"together-{size}", f"{d.name}-{k}.npz"), make, of, d.name, k))
     table = pd.DataFrame([line(d, found[d.name]) for d in targets])
     figure = ratio_figure(table); plt.close(figure)
     return Report("What does a property gain from being learnt together with others of the same crystals?", table.set_index("dataset"), verdict_text(table, len(data)), {"ratios": figure},
