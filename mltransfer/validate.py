@@ -42,7 +42,8 @@ from mltransfer.verdicts import (
 )
 
 # %% auto #0
-__all__ = ['Evaluation', 'digest', 'piece', 'evaluate', 'learning_curve', 'untrained', 'PermutationNull', 'permutation_null']
+__all__ = ['Evaluation', 'digest', 'piece', 'evaluate', 'learning_curve', 'error_table', 'untrained', 'PermutationNull',
+           'permutation_null']
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
 class Evaluation:
@@ -54,6 +55,7 @@ class Evaluation:
         predictions: pd.DataFrame, # A row per tested row of each of them
         task: Task | None = None, # Property; with `log` all errors are those of decimal logarithms
     ):
+        if "group" not in predictions: predictions = predictions.assign(group=predictions["row"])
         self.table, self.predictions, self.task = table, predictions, task
         self._log = task is not None and task.log
 
@@ -337,12 +339,21 @@ def learning_curve(
     drawn = {n: RepeatedDraws(n, n_draws, random_state=random_state).split(X, groups=groups) for n in sizes}
     drawn = {n: list(splits) for n, splits in drawn.items()} # all sizes are checked before any fit
     for n, splits in drawn.items():
-        result = evaluate(methods, X, y, _different(splits), **how)
-        found = result.compare_all(baseline, interval=interval)[["ratio", "low", "high", "wins", "verdict"]]
-        found.loc[baseline] = [1.0, 1.0, 1.0, 0.0, "baseline"]
-        parts[n] = result.summary()[["mae", "mae_spread"]].join(found)
+        parts[n] = error_table(evaluate(methods, X, y, _different(splits), **how), baseline, interval=interval)
     if not parts: raise ValueError("sizes is empty; give at least one number of training rows")
     return pd.concat(parts, names=["n", "method"])
+
+# %% ../nbs/60_validate.ipynb #7c1e60a3
+def error_table(
+    result: Evaluation, # Errors on common splits
+    baseline: str, # Method that the others are compared with
+    *,
+    interval: Interval = "crossed t", # See `Evaluation.compare`
+) -> pd.DataFrame: # A row per method: MAE, spread, ratio, interval, share won, verdict
+    "Put errors and their ratios to a baseline side by side."
+    found = result.compare_all(baseline, interval=interval)[["ratio", "low", "high", "wins", "verdict"]]
+    found.loc[baseline] = [1.0, 1.0, 1.0, 0.0, "baseline"]
+    return result.summary()[["mae", "mae_spread"]].join(found)
 
 
 def _different(splits: list[tuple[NDArray, NDArray]]) -> list[list[tuple[NDArray, NDArray]]]:

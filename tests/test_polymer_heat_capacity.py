@@ -100,14 +100,27 @@ def test_side_by_side_holds_every_method_and_protocol():
     folds = evaluate(models, X, y, [[s] for s in RepeatedDraws(30, 4, random_state=0).split(X)], progress=False)
     judged = case.judged(folds)
     assert judged.loc[case.BEST, "ratio"] == 1 and judged.loc[case.BEST, "verdict"] == "baseline"
-    assert set(judged["verdict"]) <= {"baseline", "helps", "hurts", "not distinguishable"}
-    curve = learning_curve(models | {case.SHOTGUN: Ridge(1.0)}, X, y, (20,), baseline=case.BEST, n_draws=3, progress=False)
+    assert set(judged["verdict"]) <= {"baseline", "too few draws to say"}, "four draws"
+    curve = learning_curve(models | {case.SHOTGUN: Ridge(1.0)}, X, y, (20,), baseline=case.BEST, n_draws=5, progress=False)
     compared = pd.concat({"5-fold": judged, "n = 20": curve.loc[20]}, names=["protocol", "method"])
     shown = case.side_by_side(compared)
     assert list(shown.index) == [case.BEST, case.HEAT_ONLY, case.SHOTGUN] and list(shown.columns.unique(0)) == ["5-fold", "n = 20"]
     assert shown.loc[case.SHOTGUN, ("5-fold", "MAE")] == "" and shown.loc[case.BEST, ("n = 20", "ratio")] == "1"
-    text = case.said(compared, pd.Series({"one source": 12.3}))
-    assert "n = 20: " in text and "one source 12." in text and "median" not in text.split("Single sources")[0]
+    compared = compared.rename(index={case.HEAT_ONLY: case.WITH_GLASS}, level="method")
+    text = case.verdict_text(compared)
+    assert text.startswith("Heat capacity of polymers, n = 20. With heat capacities and a glass transition as sources the error is")
+    assert text.count(". ") == 2 and text.endswith("no difference shown."), "three sentences, of five draws"
+
+
+def test_numbers_of_the_verdict_are_those_of_the_table():
+    rows = {"mae": [24.0, 27.0], "ratio": [24 / 27, 1.0], "low": [0.76, 1.0], "high": [1.02, 1.0], "verdict": ["no difference shown", "baseline"]}
+    compared = pd.concat({"n = 20": pd.DataFrame(rows, index=[case.WITH_GLASS, case.BEST])}, names=["protocol", "method"])
+    assert case.said(compared, "n = 20") == ("With heat capacities and a glass transition as sources the error is 24 J/(kg K), with the best direct model "
+                                             "27 J/(kg K): 11 % less (between 24 % less and 2 % more): no difference shown.")
+
+
+def test_demo_has_draws_enough_for_a_verdict():
+    assert case.SIZES["demo"].draws >= 8 and case.SIZES["full"].draws >= 20
 
 
 def test_atoms_per_kilogram_come_first():

@@ -27,20 +27,21 @@ from ..featurizers import usual_descriptors
 from ..molecule import Constitution
 from ..plots import COLOURS, descriptor_heatmap, parity, source_against_target
 from ..pretrain import pretrain
-from ..report import Report, ratio_table
+from ..report import Report
 from ..shotgun import Shotgun
 from ..source import SourceModel
 from ..splits import BalancedGroupKFold, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
-from ..validate import Evaluation, Splits, evaluate, learning_curve, untrained
+from ..validate import Evaluation, Splits, error_table, evaluate, learning_curve, untrained
+from ..verdicts import in_words, ratio_text
 
 # %% auto #0
 __all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL', 'HEAT_ONLY',
            'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'encoders', 'rubbery', 'suitable',
            'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
-           'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'draw_parity', 'draw_ratios', 'draw_all',
-           'captions', 'columns', 'gather', 'run', 'computed_target']
+           'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'verdict_text', 'draw_parity',
+           'draw_ratios', 'draw_all', 'captions', 'columns', 'gather', 'run', 'computed_target']
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d53ca7a5
 TARGET = "polymer_heat_capacity"
@@ -133,7 +134,7 @@ class Size:
     draws: int  # Of each
 
 SIZES = {
-    "demo": Size(2, "gas_heat_capacity", 1500, 4, 20, ("5-fold",), 1, (40,), 2),
+    "demo": Size(2, "gas_heat_capacity", 1500, 4, 20, ("5-fold",), 1, (40,), 8),
     "full": Size(6, "qm9_heat_capacity", 4000, 50, 10, ("5-fold", "group 6-fold"), 2, (19, 40, 58), 20),
 }
 
@@ -209,9 +210,7 @@ def judged(
     result: Evaluation, # Errors on the splits of a cross-validation
 ) -> pd.DataFrame: # As `learning_curve` returns for one size
     "Compare every method with the best direct model."
-    others = [m for m in result.table["method"].unique() if m != BEST]
-    table = result.summary()[["mae", "mae_spread"]].join(ratio_table(result, others, BEST))
-    return table.fillna({"ratio": 1.0, "low": 1.0, "high": 1.0, "verdict": "baseline"})
+    return error_table(result, BEST)
 
 
 def side_by_side(
@@ -220,7 +219,7 @@ def side_by_side(
     "Put the protocols side by side."
     shown = compared.drop("median", level="method")
     text = {"MAE": shown["mae"].astype(float).round(0).astype(int).astype(str),
-            "ratio": shown.apply(lambda r: "1" if r.verdict == "baseline" else f"{r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}]", axis=1)}
+            "ratio": shown.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1)}
     wide = pd.DataFrame(text).unstack("protocol").swaplevel(axis=1)
     columns = [(p, c) for p in compared.index.unique("protocol") for c in text]
     return wide.loc[list(shown.index.unique("method")), columns].fillna("")
@@ -228,15 +227,23 @@ def side_by_side(
 
 def said(
     compared: pd.DataFrame, # The same
-    chosen: pd.Series, # From `published`
-) -> str: # One paragraph
-    "Put the ratios into words."
-    parts = []
-    for protocol, t in compared.groupby(level="protocol", sort=False):
-        rows = t.droplevel("protocol").drop([m for m in ("median", FLAT, FOREST, BEST) if m in t.index.unique("method")])
-        parts.append(f"{protocol}: " + "; ".join(f"{m} {r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}], {r.verdict}" for m, r in rows.iterrows()) + ".")
-    single = "Single sources, one repeat of 5-fold, MAE in J/(kg K): " + ", ".join(f"{m} {v:.0f}" for m, v in chosen.items()) + "."
-    return " ".join(["MAE as a ratio to the best direct model, with a paired 95 % interval.", *parts, single])
+    protocol: str, # One of its protocols
+    method: str = WITH_GLASS, # One of its methods
+    what: str = "With heat capacities and a glass transition as sources", # The method in words
+    about: str = "", # What was predicted
+) -> str: # One or two sentences
+    "Compare a method with the best direct model in plain English."
+    rows = compared.loc[protocol]
+    row = pd.concat([rows.loc[method], pd.Series({"baseline": rows.loc[BEST, "mae"]})])
+    return in_words(row, "J/(kg K)", names=(what, "with the best direct model"), about=about)
+
+
+def verdict_text(
+    compared: pd.DataFrame, # The same
+) -> str: # Three sentences
+    "Say what the last protocol shows."
+    last = compared.index.unique("protocol")[-1]
+    return said(compared, last, about=f"Heat capacity of polymers, {last}") + " " + said(compared, last, SHOTGUN, "With the starter library and Shotgun")
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0bca8d6e
 def draw_parity(
@@ -299,7 +306,8 @@ def captions(
         "ratios": f"Ratio of errors with 95 % intervals; at {last} it is {r[HEAT_ONLY]:.2f} with heat capacities of molecules, {r[WITH_GLASS]:.2f} with the glass transition of other polymers, "
                   f"{r[STARTER]:.2f} with the starter library, {r[NO_GLASS]:.2f} without its glass transitions, {r[SHOTGUN]:.2f} with Shotgun.",
         "parity": "The published baseline, a forest on fingerprints, beside networks that know heat capacities and the glass transition of other polymers.",
-        "sources": f"Single sources, one point each: {(errors > chosen[FOREST]).mean():.0%} leave the polymers worse off than a forest without a source (line).",
+        "sources": f"Single sources, one point each: {(errors > chosen[FOREST]).mean():.0%} leave the polymers worse off than a forest without a source (line). "
+                   "MAE in J/(kg K): " + ", ".join(f"{m} {v:.0f}" for m, v in chosen.items()) + ".",
         "heatmap": "Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
     }
 
@@ -356,7 +364,7 @@ def run(
     notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders of each kind), {s.source} ({len(singles)} random pyramids), "
              f"starter library ({len(sources['starter'])} encoders; Shotgun: all {len(suitable(Library.starter()))} networks for molecules and polymers); no target polymer in any of them. "
              f"Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
-    return Report("Do source networks help to predict the heat capacity of polymers?", side_by_side(compared), said(compared, chosen), figures,
+    return Report("Do source networks help to predict the heat capacity of polymers?", side_by_side(compared), verdict_text(compared), figures,
                   captions=captions(compared, errors, chosen), notes=notes, details={"compared": compared, "selection": chosen})
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #ad271f45

@@ -41,7 +41,8 @@ from ..splits import ExtrapolationSplit, RepeatedDraws, cluster_groups
 from ..training import Schedule
 from ..transfer import FrozenFeatures, SourcePrediction
 from ..uncertainty import ConformalRegressor
-from ..validate import Evaluation, evaluate, untrained, verdict
+from ..validate import Evaluation, error_table, evaluate, untrained
+from ..verdicts import in_words, ratio_text
 
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',
@@ -296,9 +297,7 @@ def ratios(
     result: Evaluation, # Errors of all methods on the same draws
 ) -> pd.DataFrame: # One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
     "Compare every method with the best direct model."
-    found = {m: result.compare(m, BEST, interval="crossed t") for m in result.table["method"].unique()}
-    table = result.summary()[["mae"]].join(pd.DataFrame(found).T[["ratio", "low", "high"]])
-    return table.assign(verdict=["baseline" if m == BEST else verdict(c, warn=False) for m, c in found.items()])
+    return error_table(result, BEST).drop(columns=["mae_spread", "wins"])
 
 
 def side_by_side(
@@ -308,19 +307,19 @@ def side_by_side(
     parts = {}
     for name, t in found.items():
         parts[name, "MAE"] = (1000 * t["mae"]).round(1)
-        parts[name, "ratio"] = t.apply(lambda r: f"{r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}]", axis=1)
+        parts[name, "ratio"] = t.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1)
     return pd.DataFrame(parts).reindex(list(dict.fromkeys(m for t in found.values() for m in t.index)))
 
 
 def said(
     found: dict[str, pd.DataFrame], # Ratios by protocol
-) -> str: # One paragraph
-    "Put the ratios into words."
-    parts = []
-    for name, t in found.items():
-        shown = [m for m in t.index if m not in (FOREST, BEST)]
-        parts.append(f"{name}: " + "; ".join(f"{m.removeprefix('transfer: ')} {t.ratio[m]:.2f} [{t.low[m]:.2f}, {t.high[m]:.2f}], {t.verdict[m]}" for m in shown) + ".")
-    return "MAE as a ratio to the best direct model, with a paired 95 % interval. " + " ".join(parts)
+) -> str: # Three sentences
+    "Compare both kinds of sources with the best direct model, in plain English."
+    name, table = list(found.items())[-1]
+    rows = table.assign(mae=1000 * table["mae"], baseline=1000 * table.loc[BEST, "mae"])
+    kinds = {OTHER: "With sources of other properties", KNOWN: "With sources that have learnt the conductivity of other polymers"}
+    parts = [in_words(rows.loc[m], "mW/(m K)", names=(what, "with the best direct model")) for m, what in kinds.items()]
+    return " ".join([f"Thermal conductivity of polymers, {name}.", *parts])
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #4188e253
 def foretell(

@@ -40,6 +40,7 @@ from ..splits import RepeatedDraws
 from ..training import Schedule
 from ..transfer import FrozenFeatures, Residual
 from ..validate import Evaluation, evaluate, untrained
+from ..verdicts import in_words, judge, ratio_text
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL', 'TRANSFER', 'LINE', 'FROZEN', 'FOREST', 'TUNED',
@@ -125,7 +126,7 @@ class Size:
     draws: int  # Of each number
 
 SIZES = {
-    "demo": Size("inorganic_refractive_index", 8, {"polymer_refractive_index": (10, 30)}, 4),
+    "demo": Size("inorganic_refractive_index", 8, {"polymer_refractive_index": (10, 30)}, 8),
     "full": Size("crystal_refractive_index", 20, {"khazana_refractive_index": (10, 20, 30, 60, 150), "polymer_refractive_index": (10, 30),
                                                   "pi1070_refractive_index": (10, 30)}, 20),
 }
@@ -314,9 +315,8 @@ def compared(
 ) -> pd.Series: # MAE of each method, and ratios with their intervals
     "Put the errors of one number of rows into one row."
     found = {("MAE", m): v for m, v in result.summary()["mae"].items()}
-    for m, b in pairs:
-        c = result.compare(m, b, interval="crossed t")
-        found |= {(f"{m} / {b}", k): c[k] for k in ("ratio", "low", "high")}
+    judged = judge({f"{m} / {b}": result.compare(m, b) for m, b in pairs}) # intervals allow for the number of pairs
+    found |= {(pair, k): row[k] for pair, row in judged.iterrows() for k in ("ratio", "low", "high", "mae", "baseline")}
     return pd.Series(found)
 
 
@@ -437,11 +437,11 @@ CAPTIONS = {
 
 def ratio_texts(
     curves: pd.DataFrame, # Curves, one row per number of training rows
-) -> pd.DataFrame: # Text such as "0.80 [0.72, 0.88]", one column per pair
+) -> pd.DataFrame: # Text such as "0.80 (0.72-0.88)", one column per pair
     "Write each ratio with its interval."
     pairs = [c for c in curves.columns.get_level_values(0).unique() if " / " in c]
-    text = lambda r: "" if np.isnan(r.ratio) else f"{r.ratio:.2f} [{r.low:.2f}, {r.high:.2f}]"
-    return pd.DataFrame({p: [text(r) for r in curves[p].itertuples()] for p in pairs}, index=curves.index)
+    text = lambda row: "" if np.isnan(row["ratio"]) else ratio_text(row)
+    return pd.DataFrame({p: curves[p].apply(text, axis=1) for p in pairs})
 
 
 def as_report(
@@ -449,11 +449,11 @@ def as_report(
 ) -> Report: # One page
     "Put the findings of a run on one page."
     ratios = ratio_texts(found.curves)
-    said = [f"{t}, n = {n}: {r[f'{TRANSFER} / {BEST}']} of the best direct model on the same descriptors, {r[f'{TRANSFER} / {ANY}']} of the best on any, organic sources {r[f'{ORGANIC} / {ANY}']}"
-            for (t, n), r in ratios.iterrows()]
-    back = found.back[f"{TRANSFER} / {BEST}"]["ratio"]
-    verdict = ("MAE of the inorganic transfer as a ratio, with 95 % intervals over draws and polymers. " + "; ".join(said) + ". Reverse, organic to inorganic: "
-               + ", ".join(f"{r:.2f} at n = {n}" for n, r in back.items()) + f", zero-shot rank correlation {found.back['zero-shot', 'rank correlation'].iloc[0]:.2f}.")
+    (target, n), first = next(found.curves.iterrows())
+    verdict = " ".join([
+        in_words(first[f"{TRANSFER} / {BEST}"], names=("With inorganic sources", "with the best direct model on the same descriptors"),
+                 about=f"Refractive index of polymers ({target}), n = {n}"),
+        in_words(first[f"{ORGANIC} / {ANY}"], names=("With organic sources", "with the best direct model on any descriptors"))])
     table = pd.concat([found.curves["MAE"], ratios], axis=1)
     return Report("Do inorganic compounds teach the refractive index of polymers?", table, verdict, found.figures, captions=CAPTIONS,
                   notes=" ".join(datasets().set_index("name").loc[list(TABLES), "citation"]))
