@@ -61,8 +61,8 @@ class Evaluation:
 
     def _scaled(self) -> pd.DataFrame:
         "Predictions on the scale where they are judged."
-        columns = self.predictions[["measured", "predicted"]]
-        return self.predictions.assign(**(np.log10(columns) if self._log else columns))
+        p = self.predictions[["measured", "predicted"]]
+        return self.predictions.assign(**(np.log10(p) if self._log else p))
 
     def summary(self) -> pd.DataFrame:
         "Return MAE with its spread over repeats, RMSE, R2 and seconds of each method."
@@ -72,8 +72,7 @@ class Evaluation:
         out = by[["mae", "rmse", "r2"]].mean()
         out.insert(1, "mae_spread", by["mae"].std(ddof=1))
         if self._log: out.insert(1, "factor", 10 ** out["mae"])
-        out["seconds"] = self.table.groupby("method", sort=False)["seconds"].sum()
-        return out
+        return out.assign(seconds=self.table.groupby("method", sort=False)["seconds"].sum())
 
     def compare(
         self,
@@ -87,17 +86,17 @@ class Evaluation:
         if interval not in Interval.__args__:
             raise ValueError(f"interval must be one of {Interval.__args__}, got {interval!r}")
         names, index = list(self.table["method"].unique()), ["repeat", "split"]
-        if wrong := [m for m in (method, baseline) if m not in names]:
-            raise ValueError(f"no method {wrong[0]!r}; there are {names}")
+        wrong = [m for m in (method, baseline) if m not in names]
+        if wrong: raise ValueError(f"no method {wrong[0]!r}; there are {names}")
         if interval == "corrected t":
             wide = self.table.pivot(index=index, columns="method", values="mae")
-            share = (self.table["n_test"] / self.table["n_train"]).mean()
-            return compare(wide[method], wide[baseline], test_over_train=share, level=level).rename(method)
+            a, b, share = wide[method], wide[baseline], (self.table["n_test"] / self.table["n_train"]).mean()
+            return compare(a, b, test_over_train=share, level=level).rename(method)
         p = self._scaled().eval("off = abs(predicted - measured)")
         wide = [p[p["method"] == m].pivot(index=index, columns="row", values="off") for m in (method, baseline)]
         groups = p.drop_duplicates("row").set_index("row")["group"].loc[wide[0].columns]
-        n_train = self.table["n_train"].mean()
-        return compare_rows(*wide, n_train=n_train, groups=groups, level=level).rename(method)
+        n = self.table["n_train"].mean()
+        return compare_rows(*wide, n_train=n, groups=groups, level=level).rename(method)
 
     def compare_all(
         self,

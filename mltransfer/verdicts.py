@@ -190,10 +190,10 @@ def mean_ratio(
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # As `compare` returns; `wins` is the share of targets, `mae` and `baseline` are missing
     "Return the geometric mean of the ratios of several targets, with its interval over targets."
-    logs = np.log(check_target(ratios, n_min=1))
-    if not np.isfinite(logs).all(): raise ValueError("ratios must be above 0")
+    ratios = check_target(ratios, n_min=1)
+    if ratios.min() <= 0: raise ValueError("ratios must be above 0")
     if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
-    n = len(logs)
+    logs, n = np.log(ratios), len(ratios)
     ones = np.ones(n)
     found = _comparison(np.exp(ones * logs.mean()), ones, logs.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0, level)
     return pd.Series(found.to_dict() | {"wins": (logs < 0).mean(), "mae": np.nan, "baseline": np.nan})
