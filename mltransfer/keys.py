@@ -120,12 +120,22 @@ def _one_form(mol: Chem.Mol) -> Chem.Mol:
     return usual[min(usual, key=lambda smiles: (_rank(usual[smiles]), smiles))]
 
 # %% ../nbs/01_keys.ipynb #b49d4776
+_stereo = re.compile(r"[@/\\]")
 _ends_of_others = re.compile(r"\[(?:R\d*|Q|X|Y|Z\d*)\]|\[[$<>]\d*\]|\{")
 
 def _plain(mol: Chem.Mol) -> Chem.Mol:
     "The same molecule without written hydrogens and numbers of atoms; isotopes stay."
     for atom in mol.GetAtoms(): atom.SetAtomMapNum(0)
     return Chem.RemoveHs(mol)
+
+
+def _assign(mol: Chem.Mol) -> None:
+    "Find out which stereo marks mean something; open ends differ, as the chain goes on beyond them."
+    ends = [a for a in mol.GetAtoms() if not a.GetAtomicNum()]
+    before = [a.GetIsotope() for a in ends]
+    for i, atom in enumerate(ends, 1): atom.SetIsotope(i)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    for i, atom in zip(before, ends): atom.SetIsotope(i)
 
 
 def read_smiles(
@@ -148,8 +158,7 @@ def read_smiles(
         try: Chem.SanitizeMol(mol)
         except Exception as error: raise ValueError(f"impossible chemistry ({error})") from None
         if any(sign in smiles for sign in ("[H", "[#1", ":")): mol = _plain(mol)
-        if any(mark in smiles for mark in "@/\\"):
-            Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+        if _stereo.search(smiles): _assign(mol)
         if _suspect.search(smiles): mol = _one_form(mol)
     if not mol.GetNumAtoms(): raise ValueError("no atoms")
     return mol
@@ -167,11 +176,16 @@ def _settled(mol: Chem.Mol) -> str:
     return _settle(Chem.MolToSmiles(mol))
 
 
-def _flat(mol: Chem.Mol) -> str:
-    "Canonical SMILES without stereo marks."
+def _unmarked(mol: Chem.Mol) -> Chem.Mol:
+    "The molecule without stereo marks, and without the hydrogens that only carry them."
     mol = Chem.Mol(mol)
     Chem.RemoveStereochemistry(mol)
-    return _settled(Chem.RemoveHs(mol))
+    return Chem.RemoveHs(mol) if any(a.GetAtomicNum() == 1 for a in mol.GetAtoms()) else mol
+
+
+def _flat(mol: Chem.Mol) -> str:
+    "Canonical SMILES without stereo marks."
+    return _settled(_unmarked(mol))
 
 # %% ../nbs/01_keys.ipynb #245abccc
 _left, _right = Chem.CHI_TETRAHEDRAL_CCW, Chem.CHI_TETRAHEDRAL_CW
@@ -198,8 +212,6 @@ def _relative(mol: Chem.Mol) -> str:
         if again in seen: return again
         seen.append(again)
 
-
-_stereo = re.compile(r"[@/\\]")
 
 def molecule_key(
     smiles: str, # SMILES of a molecule
@@ -275,7 +287,7 @@ def _labelled(smiles: str, *, flat: bool) -> tuple[Chem.Mol, list[str]]:
         mol = _plain(mol)
         first, last = open_ends(mol)
     first.SetIsotope(1); last.SetIsotope(2)
-    if flat: Chem.RemoveStereochemistry(mol)
+    if flat: mol = _unmarked(mol)
     pieces = Chem.GetMolFrags(mol, asMols=True)
     unit = next(p for p in pieces if any(map(_is_end, p.GetAtoms())))
     return unit, sorted(_flat(p) if flat else _relative(p) for p in pieces if p is not unit)

@@ -124,7 +124,9 @@ def _why_not(row: Any, kind: Kind) -> str:
     unit = is_copolymer(row) or text and has_open_ends(row)
     if kind == "molecule": return "has open ends `*`, so it is a repeat unit" * unit
     units = row if isinstance(row, Mapping) else [row] if text else []
-    return "" if all(has_open_ends(str(u)) for u in units) else "has no open ends `*`"
+    metals = text and "[Ce]" in row and "[Th]" in row
+    hint = "; if [Ce] and [Th] mark them, `mark_ends` writes them as `*`" * metals
+    return "" if all(has_open_ends(str(u)) for u in units) else f"has no open ends `*`{hint}"
 
 
 _REMEDY = {

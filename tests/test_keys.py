@@ -7,21 +7,75 @@ from hypothesis import given, settings, strategies as st
 from pymatgen.core import Composition, Element, Lattice, Molecule, Structure
 from rdkit import Chem
 
+from mltransfer import keys
 from mltransfer.keys import (
-    SYMBOLS, composition_key, from_weights, in_reserve, molecule_key, parse_formula, polymer_key, read_composition, reduce_amounts, structure_key, warn_percent,
+    SYMBOLS, composition_key, from_weights, group_key, in_reserve, mark_ends, molecule_key, parse_formula, polymer_key, read_composition,
+    reduce_amounts, shortest_units, structure_key, warn_percent,
 )
 
 molecules = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C1CC1C#N", "FC(F)(F)c1ccc[nH]1", "OB(O)c1ccccc1"]
+unstable = [ # RDKit writes most of these in several ways, by the order of their atoms
+    "O=C(c1ccccc1C(=O)N1C(=O)c2ccccc2C1=O)N1C(=O)c2ccccc2C1=O", "O=C=NC1=CC2C3=C(C=C1)C2=C(N=C=O)C=C3",
+    r"C/C=C\C=C(/C=C\C)C(/C=C\C)=C/C", r"C1CC/C=C\C=C\C=C/CCC1", r"[H]/N=C(C=C)\C(/N=C\[O-])=N\[H]",
+    "[C@H]12[C@H]3[C@@H]4[C@H]5[C@@H]([C@H]1N24)N53", r"O\N=C1\C(\Nc2ccccc\12)=C1\C(=O)Nc2c1cccc2Br",
+    "c1c2c(ncc1Br)O[C@]3(C2)[C@H]4CC[N@@](C3)CC4", "O[C@@H]1C[N@]2CC[C@@H]1CC2",
+    "CC1(C)[C@@]2(C)CC[C@]1(C(=O)Nc1ccc(Cl)cc1C(=O)C(F)(F)F)OC2=O", "O[C@H]1[C@H](O)[C@@H](O)[C@H](O)[C@H](O)[C@@H]1O",
+    "C[C@H](O)[C@@H](C)[C@H](C)O", "C12C3C4C1C5C2C3C45", "C1[C@H]2C[C@@H]3C[C@H]1C[C@@H](C2)C3",
+    r"C/C=C/[C@H](/C=C\C)O", "C[C@H]1CC[C@@H](C)[C@H](C)[C@@H]1C", "O=C1c2ccccc2C(=O)N1c1ccc(N2C(=O)c3ccccc3C2=O)cc1",
+    "CCCC[n+]1ccn(C)c1.[Cl-]", "CN(C)C=CC=[N+](CC)CC.[I-]", "O=C1C=CC(=[N+]([O-])[O-])C=C1.[Na+]",
+]
 
 
-@settings(max_examples=40)
-@given(st.sampled_from(molecules), st.randoms(use_true_random=False))
-def test_molecule_key_does_not_depend_on_atom_order(smiles, random):
-    mol = Chem.MolFromSmiles(smiles)
-    order = list(range(mol.GetNumAtoms()))
-    random.shuffle(order)
-    other = Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
-    assert molecule_key(other) == molecule_key(smiles)
+def turned(mol: Chem.Mol, random, mirror: bool = False) -> str:
+    "SMILES of a molecule, or of its mirror image, with the atoms in random order."
+    mol = Chem.RenumberAtoms(mol, random.sample(range(mol.GetNumAtoms()), mol.GetNumAtoms()))
+    if mirror:
+        for atom in mol.GetAtoms(): atom.InvertChirality()
+    return Chem.MolToSmiles(mol, canonical=False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([*molecules, *unstable]), st.randoms(use_true_random=False), st.booleans())
+def test_molecule_key_does_not_depend_on_atom_order_or_mirror(smiles, random, mirror):
+    key = molecule_key(smiles)
+    assert molecule_key(turned(Chem.MolFromSmiles(smiles), random, mirror)) == key == molecule_key(key)
+    group = group_key(key, "molecule")
+    assert group == group_key(group, "molecule") == molecule_key(group) and not set(group) & set("@/\\")
+
+
+@pytest.mark.parametrize("ways", [
+    ("CS(C)=O", "C[S+](C)[O-]"), ("CS(C)(=O)=O", "C[S+2](C)([O-])[O-]", "C[S+](C)(=O)[O-]"), ("CN=S(C)C", "C[S+](C)[N-]C"),
+    ("CP(C)(C)=O", "C[P+](C)(C)[O-]"), ("C=P(C)(C)C", "[CH2-][P+](C)(C)C"), ("CN=P(C)(C)C", "C[N-][P+](C)(C)C"),
+    ("O=P(O)(O)O", "[O-][P+](O)(O)O"), ("O=S(=O)([O-])[O-]", "[O-][S+2]([O-])([O-])[O-]"), ("O=I(=O)C", "[O-][I+2]([O-])C"),
+    ("CN=[N+]=[N-]", "C[N-][N+]#N", "CN=N#N"), ("C=[N+]=[N-]", "[CH2-][N+]#N"), ("[N-]=[N+]=O", "N#[N+][O-]"),
+    ("C[N+](=O)[O-]", "CN(=O)=O"), ("C[N+](C)(C)[O-]", "CN(C)(C)=O"), ("[O-][n+]1ccccc1", "O=n1ccccc1"),
+    ("CN=[N+](C)[O-]", "C[N-][N+](C)=O", "CN(=O)=NC"), ("C#[N+][O-]", "[CH-]=[N+]=O"), ("C=[N+](C)[O-]", "[CH2-][N+](C)=O"),
+    ("CCCC[n+]1ccn(C)c1", "CCCCn1cc[n+](C)c1", "CCCCN1C=C[N+](C)=C1", "CCCC[N+]1=CN(C)C=C1"),
+    ("CNC(N)=[NH2+]", "C[NH+]=C(N)N"), ("CN(C)C=CC=[N+](CC)CC", "C[N+](C)=CC=CN(CC)CC"), ("CC(=O)[S-]", "CC([O-])=S"),
+    ("CC(=O)[CH-]C(=O)CC", "CC([O-])=CC(=O)CC", "CC(=O)C=C([O-])CC"), ("[O-]c1ccccn1", "O=c1cccc[n-]1"), ("N#C[S-]", "S=C=[N-]"),
+    ("Cc1cc[n-]n1", "Cc1ccn[n-]1"), ("C[n+]1ccccc1[O-]", "Cn1ccccc1=O"), ("CC(=O)O[Na]", "CC(=O)[O-].[Na+]"), ("Cl[Mg]Cl", "[Cl-].[Mg+2].[Cl-]"),
+    ("C[S@](=O)CC", "C[S@+]([O-])CC", "C[S@@](=O)CC"), ("C/C=C/S(C)=O", "C/C=C/[S+](C)[O-]"),
+])
+def test_charges_are_spelt_in_one_way(ways):
+    assert len({molecule_key(w) for w in ways}) == 1 and molecule_key(ways[0]) == molecule_key(molecule_key(ways[0]))
+
+
+def test_what_is_no_spelling_stays_distinct():
+    "Tautomers, salts and their acids, isomers of position."
+    for a, b in [("O=c1cccc[nH]1", "Oc1ccccn1"), ("CC(=O)C", "CC(O)=C"), ("CC(=O)[O-].[Na+]", "CC(=O)O"), ("[NH3+]CC(=O)[O-]", "NCC(=O)O"),
+                 ("CC(=O)[O-].[Na+]", "CC(=O)[O-].[K+]"), ("C[N+](C)(C)[O-]", "CN(C)OC"), ("Cl.CN", "CN")]:
+        assert molecule_key(a) != molecule_key(b)
+
+
+def test_relative_stereo_is_kept_and_the_mirror_image_is_not_told_apart():
+    key = molecule_key
+    assert key("O=C(O)/C=C/C(=O)O") != key(r"O=C(O)/C=C\C(=O)O") != key("O=C(O)C=CC(=O)O")
+    assert key("C[C@H](O)[C@H](C)O") != key("C[C@H](O)[C@@H](C)O") != key("CC(O)C(C)O")
+    assert key("C[C@H]1CC[C@@H](C)CC1") != key("C[C@H]1CC[C@H](C)CC1")
+    assert key("C[C@H](O)[C@H](C)N") == key("C[C@@H](O)[C@@H](C)N") # enantiomers
+    assert key("C[C@H](O)CC") == key("CC(O)CC") and key("C[C@H](O)C(C)N") == key("CC(O)C(C)N") # one centre says nothing
+    assert len({group_key(key(s), "molecule") for s in ("O=C(O)/C=C/C(=O)O", r"O=C(O)/C=C\C(=O)O", "O=C(O)C=CC(=O)O")}) == 1
+    assert key("C[C@H]([2H])O") == "CCO", "isotopes carry no stereo"
 
 
 @pytest.mark.parametrize("ways", [("[H][C@](C)(N)C(O)=O", "C[C@H](N)C(=O)O", "[CH3:1][CH:2]([NH2:3])C(=O)O"), ("[H]O[H]", "O", "[2H]O[2H]", "[18OH2]"),
@@ -46,6 +100,108 @@ def test_polymer_key_is_blind_to_spelling(ways): assert len({polymer_key(w) for 
 ])
 def test_polymer_key_says_what_is_wrong(smiles, said):
     with pytest.raises(ValueError, match=said): polymer_key(smiles)
+
+
+chains = [
+    "*CC*", "*OCC*", "*CC(*)c1ccccc1", "*CCOC(=O)c1ccc(C(=O)O*)cc1", "*C/C=C/C*", r"*C/C=C\C*", r"*C/C(C)=C/CC/C(C)=C\C*", "*/C=C/c1ccc(*)cc1",
+    "*C[C@H](C)*", "*C[C@H](C)C[C@@H](C)*", "*O[C@@H](C)C(*)=O", "*/C(=C/C)*", "*[C@H]1CC[C@@H](*)CC1", "*CC(*)C(=O)[O-].[Na+]",
+    "*CC(C([O-])=O)CC(*)C([O-])=O.[Ca+2]", "*CC[n+]1ccn(*)c1.[Br-]", "*CC(*)n1cc[n+](C)c1.[Cl-]", "*CC(*)S(C)=O", "*N/N=N\\c1ccc(*)cc1",
+    "*C1OC(CO)C(*)C(O)C1O", r"*CCCCOC(=O)/C=C/C(=O)O*", "*C=C*", "*C=CC#C*",
+]
+
+
+def another_spelling(smiles: str, random) -> str:
+    "The same chain with its atoms in another order, cut elsewhere, written once or twice."
+    unit, ions = keys._labelled(smiles, flat=False)
+    pieces, bonds = keys._cut(unit)
+    beads, times = [(keys._bead(p, (1, 2)), b) for p, b in zip(pieces, bonds)], random.choice([1, 2])
+    starts = [i for i in range(len(beads)) if beads[i - 1][1] == "SINGLE"]
+    i = random.choice(starts)
+    mol = keys._join((beads[i:] + beads[:i]) * times)
+    return ".".join([*ions * times, turned(mol, random)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(chains), st.randoms(use_true_random=False))
+def test_polymer_key_does_not_depend_on_order_cut_direction_or_doubling(smiles, random):
+    key = polymer_key(smiles)
+    assert polymer_key(another_spelling(smiles, random)) == key == polymer_key(key)
+    group = group_key(key, "polymer")
+    assert group == group_key(group, "polymer") == polymer_key(group) and not set(group) & set("@/\\")
+
+
+def test_stereo_along_a_chain():
+    cis, trans = r"*C/C=C\C*", "*C/C=C/C*"
+    assert len({polymer_key(s) for s in (cis, trans, "*CC=CC*", r"*C/C=C/CC/C=C\C*")}) == 4
+    assert len({group_key(polymer_key(s), "polymer") for s in (cis, trans, "*CC=CC*")}) == 1
+    assert polymer_key(r"*/C=C/CC*") == polymer_key(r"*CC\C=C\*") == polymer_key(trans)
+    isotactic, syndiotactic = "*C[C@H](C)*", "*C[C@H](C)C[C@@H](C)*"
+    assert len({polymer_key(s) for s in (isotactic, syndiotactic, "*CC(*)C")}) == 3
+    assert polymer_key("*C[C@@H](C)C[C@@H](C)*") == polymer_key(isotactic) == polymer_key("*C[C@@H](C)*")
+    assert polymer_key("*[C@H]1CC[C@@H](*)CC1") != polymer_key("*[C@H]1CC[C@H](*)CC1")
+
+
+@pytest.mark.parametrize("smiles, said", [
+    ("*CC(*)C(=O)[O-].[Ca+2]", "write 2 units and 1 ion"), ("*CC(*)C(=O)[O-].[Na+].[Na+]", "write 1 unit and 1 ion"),
+    ("*CC(C([O-])=O)C(*)C([O-])=O.[Na+]", r"charge -2, its counter-ions \+1: write 1 unit and 2 ions"),
+    ("*CC(*)C(=O)[O-].[Na+].[Ca+2]", r"charge -1, its counter-ions \+3$"), ("*CC(*)C(=O)[O-].O", "ions of the opposite charge"),
+    ("*CC(*)C.[Na+].[Cl-]", "one connected piece"), ("*CC(*)C(=O)[O-].*C", "found 3"), ("*C.*C", "one connected piece"),
+])
+def test_counter_ions_balance_the_unit(smiles, said):
+    with pytest.raises(ValueError, match=said): polymer_key(smiles)
+
+
+def test_keys_of_polyelectrolytes():
+    assert polymer_key("*CC(*)C(=O)[O-].[Na+]") == "*CC(*)C(=O)[O-].[Na+]" == polymer_key("[Na+].[Na+].*CC(C([O-])=O)CC(*)C([O-])=O")
+    assert polymer_key("*CC(C([O-])=O)CC(*)C([O-])=O.[Na+].[K+]") == "*CC(CC(*)C(=O)[O-])C(=O)[O-].[K+].[Na+]", "half a sodium is no ion"
+    assert polymer_key("*CC(*)C(=O)[O-].C[n+]1ccn(CC)c1") == polymer_key("CC[n+]1ccn(C)c1.*CC(*)C(=O)[O-]")
+
+
+shares = st.floats(1e-3, 1e3)
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from(["*CC*", "*C*", "*OCC*", "*CC(*)C", r"*C/C=C\C*", "*CC(*)C(=O)[O-].[Na+]"]), shares, min_size=1), st.floats(0.1, 10),
+       st.randoms(use_true_random=False))
+def test_copolymer_keys_are_fixed_points(row, factor, random):
+    try: key = polymer_key(row)
+    except ValueError as error:
+        assert "leave it out" in str(error)
+        return
+    order = random.sample(list(row), len(row))
+    assert polymer_key(key) == key == polymer_key({u: row[u] for u in order})
+    assert sum(shortest_units(row).values()) == pytest.approx(1)
+    scaled = shortest_units({u: x * factor for u, x in row.items()})
+    assert scaled == pytest.approx(shortest_units(row), abs=2e-4)
+    assert polymer_key(group_key(key, "polymer")) == group_key(key, "polymer")
+
+
+def test_copolymers_by_hand():
+    assert polymer_key({"*CC*": 1}) == polymer_key({"*CC*": 0.2, "*CCCC*": 5}) == "*C*"
+    assert polymer_key({"*CC*": 1, "*CC(*)C": 2}) == polymer_key("*CC*:1|*CC(*)C:2") == "*C*:0.5|*CC(*)C:0.5"
+    both = {r"*C/C=C\C*": 0.4, "*C/C=C/C*": 0.6}
+    assert polymer_key(both).count("|") == 1 and group_key(polymer_key(both), "polymer") == group_key(polymer_key("*CC=CC*"), "polymer")
+
+
+@pytest.mark.parametrize("row, said", [
+    ({}, "without repeat units"), ({"*CC*": 0, "*CC(*)C": 1}, r"fraction of \*CC\* is 0"), ({"*CC*": -1}, "must be positive"),
+    ({"*CC*": "half"}, "'half', not a number"), ({"C=C": 1, "*CC*": 1}, "found 0"), ({"*CC*": float("nan")}, "must be positive"),
+    ({"*CC(*)C": 1, "*OCC*": 1e-6}, "leave it out"), ({1: 1}, "expected a SMILES"), ({"Fe": 1}, "not valid SMILES"),
+])
+def test_copolymers_say_what_is_wrong(row, said):
+    with pytest.raises(ValueError, match=said): polymer_key(row)
+
+
+@pytest.mark.parametrize("smiles, said", [
+    ("[R]CC[R]", "two open ends"), ("[R1]CC[R2]", "two open ends"), ("{[$]CC[$]}", "two open ends"), ("{[][<]OCC[>][]}", "two open ends"),
+    ("[Ce]CC[Th]", "`mark_ends`"),
+])
+def test_other_marks_of_open_ends_get_a_hint(smiles, said):
+    with pytest.raises(ValueError, match=said): polymer_key(smiles)
+
+
+def test_open_ends_of_other_tables():
+    assert polymer_key(mark_ends("[Ce]CCO[Th]")) == polymer_key(mark_ends("[At]CCO[At]", ("[At]", "[At]"))) == "*CCO*"
+    with pytest.raises(ValueError, match="does not hold the two ends"): mark_ends("CCO")
 
 
 @pytest.mark.parametrize("smiles", ["*CC*", "C(C)(C)(C)(C)C", "C1CC", "C" * 6000])
