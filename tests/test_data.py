@@ -1,5 +1,5 @@
 "Contracts of `units`, `files` and `data`: nothing is lost in silence, nothing unregistered is read, units are right."
-import hashlib, os, re, subprocess, sys, threading
+import hashlib, os, re, subprocess, sys, threading, warnings
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,7 @@ from mltransfer.core import Kind, Task
 from mltransfer.data import FLAGGED, GRADES, INPUT, Dataset, _not_a_date, _read_csv, datasets, facts, from_frame, load, published_test_keys
 from mltransfer.files import fetch, read_table
 from mltransfer.keys import KEYS, molecule_key
+from mltransfer.splits import groups_of
 from mltransfer.units import convert, molar_mass
 
 root = Path(__file__).parents[1]
@@ -344,3 +345,117 @@ def test_only_true_and_false_choose_rows(keep):
     (["s", "y", "n_rows"], [["C", 1.0, 7]], {"duplicates": "median"}, "already has a column 'n_rows'")])
 def test_columns_that_would_be_lost_are_named(columns, values, how, said):
     with pytest.raises(ValueError, match=said): from_frame(pd.DataFrame(values, columns=columns), "s", "y", Task("p", "K", "molecule"), **how)
+
+
+# ---- conditions, weights, isomers
+
+salt = Task("thermal conductivity", "W/(m K)", "composition")
+salts = pd.DataFrame({"salt": ["NaCl", "ClNa", "NaCl", "NaCl", "KBr"], "T": [253, 298, 298, 353, 298], "k": [7.8, 6.5, 6.7, 5.4, 4.8]})
+
+
+def test_one_salt_at_three_temperatures_stays_three_rows():
+    data = from_frame(salts, "salt", "k", salt, conditions=["T"], duplicates="median")
+    assert data.conditions == ("T",) and list(data.X) == ["formula", "T"] and data.X.shape == (4, 2)
+    assert data.y.tolist() == pytest.approx([7.8, 6.6, 5.4, 4.8]) and data.frame["n_rows"].tolist() == [1, 2, 1, 1]
+    assert list(data.groups) == list(data.keys) == ["ClNa", "ClNa", "ClNa", "BrK"], "the group is that of the material"
+    assert data.dropped["reason"].tolist() == ["merged with row 1: 6.5 and 6.7"]
+    part = data.where(data.X["T"] > 260)
+    assert part.conditions == ("T",) and part.X["T"].tolist() == [298, 353, 298] and "<th>T</th>" in part._repr_html_()
+    assert len(from_frame(salts, "salt", "k", salt, duplicates="median")) == 2 and from_frame(salts, "salt", "k", salt).X.ndim == 1
+    with pytest.raises(ValueError, match="one of several rows of ClNa at equal T"): from_frame(salts, "salt", "k", salt, conditions=["T"], duplicates="raise")
+
+
+@pytest.mark.parametrize("change, said", [
+    (dict(conditions="T"), r"conditions=\['T'\]"), (dict(conditions=["p"]), "no column 'p'"), (dict(conditions=["k"]), "two things at once"),
+    (dict(conditions=["T", "T"]), "two things at once"), (dict(y=["k"]), r"y is the name of one column, got \['k'\]"), (dict(x=["salt"], task=boiling), "x is the name of one column"),
+    (dict(amounts="grams"), "amounts must be one of"), (dict(task=boiling, amounts="weights"), "amounts belong to compositions"), (dict(task="k"), "task must be a Task"),
+])
+def test_arguments_of_the_wrong_form_are_refused_at_the_door(change, said):
+    with pytest.raises(ValueError, match=said): from_frame(**dict(frame=salts, x="salt", y="k", task=salt) | change)
+
+
+def test_conditions_must_be_numbers_in_every_row():
+    table = salts.assign(T=[253, None, "hot", np.inf, 298])
+    with pytest.raises(ValueError, match="(?s)3 of 5 rows.*its T None is not a finite.*its T 'hot'.*its T inf"): from_frame(table, "salt", "k", salt, conditions=["T"])
+    assert len(from_frame(table, "salt", "k", salt, conditions=["T"], errors="drop")) == 2
+
+
+def test_columns_of_two_levels_are_refused_with_a_remedy():
+    table = salts.set_axis(pd.MultiIndex.from_tuples([("a", c) for c in salts]), axis=1)
+    with pytest.raises(ValueError, match="2 levels; join them first"): from_frame(table, "salt", "k", salt)
+    joined = table.set_axis([" ".join(map(str, c)) for c in table.columns], axis=1)
+    assert len(from_frame(joined, "a salt", "a k", salt)) == 5
+
+
+def test_mappings_and_compositions_are_rows():
+    from pymatgen.core import Composition
+    table = pd.DataFrame({"m": [{"Na": 1, "Cl": 1}, Composition("NaCl"), "ClNa", {"K": 2, "Br": 2.0}], "k": [6.0, 7.0, 8.0, 4.8]})
+    data = from_frame(table, "m", "k", salt, duplicates="median")
+    assert list(data.keys) == ["ClNa", "BrK"] and data.y.tolist() == [7.0, 4.8]
+    assert list(groups_of(table["m"], "composition")) == ["ClNa", "ClNa", "ClNa", "BrK"]
+    assert list(Dataset(table.rename(columns={"m": "formula", "k": "value"}), salt).groups) == ["ClNa", "ClNa", "ClNa", "BrK"]
+    with pytest.raises(ValueError, match="(?s)row 1: .*the amount of Cl is 'one', not a number"): from_frame(pd.DataFrame({"m": ["NaCl", {"Cl": "one"}], "k": 1.0}), "m", "k", salt)
+
+
+def test_trade_names_and_sodium_nitride_in_tables():
+    with pytest.raises(ValueError, match="(?s)2 of 3 rows.*Al6061.*a trade name.*Tl2212.*a trade name"):
+        from_frame(pd.DataFrame({"m": ["Al6061", "C60", "Tl2212"], "k": 1.0}), "m", "k", salt)
+    with pytest.raises(ValueError, match="keep_default_na=False"): from_frame(pd.DataFrame({"m": ["NaCl", np.nan], "k": 1.0}), "m", "k", salt)
+
+
+steels = pd.DataFrame({"Fe": [70.4, 98.6], "Cr": [19.5, np.nan], "Ni": [10.0, 0], "C": [0.1, 0.4], "s": [215.0, 375.0]})
+strength = Task("yield strength", "MPa", "composition")
+
+
+def test_alloys_by_weight_equal_those_of_pymatgen():
+    from pymatgen.core import Composition
+    elements = ["Fe", "Cr", "Ni", "C"]
+    data = from_frame(steels, elements, "s", strength, amounts="weights")
+    assert list(data.X) == list(data.keys) and not np.isnan(data.frame["Fe"]).any()
+    carbon = [Composition(f).get_atomic_fraction("C") for f in data.X]
+    assert carbon == pytest.approx([Composition.from_weight_dict(r.dropna().to_dict()).get_atomic_fraction("C") for _, r in steels[elements].iterrows()], rel=1e-3)
+    texts = pd.DataFrame({"f": ["Fe70.4 Cr19.5 Ni10 C0.1", {"Fe": 98.6, "C": 0.4}], "s": [215.0, 375.0]})
+    assert list(from_frame(texts, "f", "s", strength, amounts="weights").keys) == list(data.keys)
+    assert from_frame(steels, elements, "s", strength, amounts="atoms").keys[0] == KEYS["composition"]("Fe704Cr195Ni100C")
+
+
+def test_per_cent_without_a_word_warns_once():
+    with pytest.warns(UserWarning, match="amounts of 2 rows sum to 98-102.*amounts=\"weights\" or amounts=\"atoms\"") as said:
+        from_frame(steels, ["Fe", "Cr", "Ni", "C"], "s", strength)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for how in ("atoms", "weights"): from_frame(steels, ["Fe", "Cr", "Ni", "C"], "s", strength, amounts=how)
+
+
+@pytest.mark.parametrize("row, said", [({"Fe": "much"}, "'much', not a number"), ({"Fe": -1.0}, "is -1"), ({"Fe": np.nan, "Cr": np.nan, "Ni": np.nan, "C": 0}, "no elements")])
+def test_bad_element_columns_are_named(row, said):
+    table = pd.concat([steels.astype(object), pd.DataFrame([{**dict.fromkeys(["Fe", "Cr", "Ni", "C"], 1.0), "s": 1.0, **row}])], ignore_index=True)
+    with pytest.raises(ValueError, match=f"(?s)1 of 3 rows.*row 2: .*{said}"): from_frame(table, ["Fe", "Cr", "Ni", "C"], "s", strength, amounts="weights")
+
+
+def test_isomers_are_merged_only_if_told_so():
+    table = pd.DataFrame({"s": ["OC(=O)/C=C/C(=O)O", r"OC(=O)/C=C\C(=O)O", "OC(=O)/C=C/C(=O)O", "C[C@H](O)CC", "C[C@@H](O)CC"], "t": [560.0, 408.0, 562.0, 158.0, 160.0]})
+    melting = Task("melting point", "K", "molecule")
+    data = from_frame(table, "s", "t", melting, duplicates="median")
+    assert data.y.tolist() == [561.0, 408.0, 159.0] and data.groups.nunique() == 2 and data.keys.nunique() == 3
+    merged = from_frame(table, "s", "t", melting, duplicates="isomers")
+    assert merged.y.tolist() == [560.0, 159.0] and "_group" not in merged.frame and len(merged.dropped) == 3
+
+
+def test_merged_rows_of_a_compilation_are_listed():
+    data = loaded("melting_point")
+    merged = data.dropped[data.dropped["reason"].str.startswith("merged with row")]
+    assert len(merged) == (data.frame["n_rows"] - 1).sum() > 0 and merged["material"].str.fullmatch(r"\d+-\d\d-\d").all()
+
+
+def test_impossible_refractive_indices_are_left_out():
+    data = loaded("inorganic_refractive_index")
+    assert not set(data.X) & {"SnSe", "ZrTe5"} and list(data.dropped["material"]) == ["SnSe", "ZrTe5"]
+
+
+def test_without_a_home_the_setting_is_named(monkeypatch, no_network, registered):
+    for name in ("MLTRANSFER_DATA", "HOME", "XDG_CACHE_HOME"): monkeypatch.delenv(name, raising=False)
+    def no_entry(uid): raise KeyError(uid)
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    with pytest.raises(FileNotFoundError, match="MLTRANSFER_DATA name a folder"): fetch("a.csv")
