@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from .core import check_raw_or_table, check_target, seeds
+from .core import check_raw_or_table, check_target, check_weight, seeds
 from .networks import Network, build_network
-from .source import CrystalSource, EstimatorSource, SourceModel
+from .source import CrystalSource, EstimatorSource, SourceModel, describe_each
+from .splits import check_groups
 from .training import Schedule, masked_loss, no_denormals
 
 # %% auto #0
@@ -37,6 +38,8 @@ def begin_from(
     x: Tensor, # Inputs, shape (n_samples, n_in)
     label: NDArray[np.float64], # Standardised target, shape (n_samples,), to which a kept output is brought by a line
     random_state: int, # Seed of a new output
+    *,
+    sample_weight: NDArray[np.float64] | None = None, # Weight of each row in that line; all alike if `None`
 ) -> tuple[Network, dict[str, Tensor]]: # A network with one output, and the weights to begin with
     "Take the body of a source, with a new last layer or with one output of the old one."
     spec, n_tasks = source.net.spec(), len(source.tasks)
@@ -44,15 +47,16 @@ def begin_from(
     last = f"layers.{len(net.layers) - 1}."
     known, begin = source.net.state_dict(), {}
     with torch.no_grad(): said = source.net(x)[:, keep or 0].numpy().astype(float)
-    spread = said - said.mean()
-    slope = spread @ label / max(spread @ spread, np.finfo(np.float32).tiny)
+    middle = np.average(said, weights=sample_weight)
+    spread = (said - middle) * (1 if sample_weight is None else sample_weight)
+    slope = spread @ label / max(spread @ (said - middle), np.finfo(np.float32).tiny)
     for name, new in net.state_dict().items():
         output = name in (last + "weight", last + "bias")
         if not name.startswith(last): begin[name] = known[name].clone()
         elif keep is None: begin[name] = torch.zeros_like(new) if output else new
         else:
             begin[name] = known[name].unflatten(0, (n_tasks, -1))[keep]
-            if output: begin[name] = begin[name] * slope - said.mean() * slope * name.endswith("bias")
+            if output: begin[name] = begin[name] * slope - middle * slope * name.endswith("bias")
     return net, begin
 
 # %% ../nbs/55_finetune.ipynb #c78312d4
@@ -71,7 +75,9 @@ class _Members:
         return vmap(lambda w: functional_call(self.net, w, (x,)), randomness="different")(weights)
 
     @no_denormals
-    def train(self, first: int, x: Tensor, learn: Tensor, stop: Tensor, schedule: Schedule) -> None:
+    def train(
+        self, first: int, x: Tensor, learn: Tensor, stop: Tensor, schedule: Schedule, weight: Tensor | None,
+    ) -> None:
         "Train layers from `first` on; every member keeps what was best for its own labels in `stop`, where it began included."
         free = [d.requires_grad_() for k, d in self.moved.items() if _position(k) >= first]
         n_steps = max(1, int((~learn[0].isnan()).sum()) // schedule.batch_size)
@@ -80,14 +86,16 @@ class _Members:
         error, since = torch.full((self.n,), torch.inf), torch.zeros(self.n, dtype=torch.long)
         best = {k: d.detach().clone() for k, d in self.moved.items()}
         for epoch in range(schedule.epochs + 1):
-            with torch.no_grad(): found = masked_loss(self.outputs(x), stop, schedule.loss)
+            with torch.no_grad(): found = masked_loss(self.outputs(x), stop, schedule.loss, weight)
             better = found < error
             error, since = torch.where(better, found, error), since.masked_fill(better, epoch)
             for k, d in self.moved.items(): best[k][better] = d.detach()[better]
             if epoch == schedule.epochs or epoch - since.max() >= schedule.patience: break
             for rows in torch.randperm(len(x), generator=self.net.generator).tensor_split(n_steps):
                 optimizer.zero_grad()
-                masked_loss(self.outputs(x[rows], training=True), learn[:, rows], schedule.loss).sum().backward()
+                own = None if weight is None else weight[rows]
+                found = self.outputs(x[rows], training=True)
+                masked_loss(found, learn[:, rows], schedule.loss, own).sum().backward()
                 optimizer.step(); cycle.step()
         self.moved = best
 
@@ -122,6 +130,35 @@ def _alone() -> Iterator[None]:
     finally: torch.set_num_threads(threads)
 
 # %% ../nbs/55_finetune.ipynb #b3494df0
+def _read(model: FineTune, X: Iterable[Any], *, reset: bool) -> Tensor:
+    "What the network sees of each row."
+    X = check_raw_or_table(model, X, reset=reset)
+    return model.source.inputs(describe_each([model.source], X)[0])
+
+
+def _rows(
+    model: FineTune, X: Iterable[Any], y: ArrayLike, groups: Any, sample_weight: ArrayLike | None,
+) -> tuple[Tensor, NDArray, NDArray | None, NDArray | None]:
+    "Inputs, target, weights and groups, without rows of weight zero."
+    x, y = _read(model, X, reset=True), check_target(column_or_1d(y, warn=True))
+    if len(x) != len(y): raise ValueError(f"X has {len(x)} rows, but y has {len(y)}")
+    weight, codes = check_weight(sample_weight, y), None if groups is None else check_groups(groups, len(y))
+    if weight is not None and not weight.all():
+        some = np.flatnonzero(weight)
+        x, y, weight, codes = x[some], y[some], weight[some], None if codes is None else codes[some]
+    return x, check_target(y, model.n_splits, varies=True), weight, codes
+
+
+def _folds(n: int, codes: NDArray | None, n_splits: int, random_state: int) -> list[tuple[NDArray, NDArray]]:
+    "Folds of the members; fewer if there are fewer groups."
+    rows = np.arange(n)
+    if codes is None: return list(KFold(n_splits, shuffle=True, random_state=random_state).split(rows))
+    k = len(np.unique(codes))
+    if k < 2: raise ValueError(f"members stop on groups that they have not seen: need at least 2 groups, got {k}")
+    folds = GroupKFold(min(n_splits, k), shuffle=True, random_state=random_state)
+    return list(folds.split(rows, groups=codes))
+
+# %% ../nbs/55_finetune.ipynb #ab1c2f15
 class FineTune(RegressorMixin, BaseEstimator):
     "Train on from a source network; the prediction is the mean of members that each stop on a fold of their own."
 
@@ -150,28 +187,31 @@ class FineTune(RegressorMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the source
         y: ArrayLike, # Target, shape (n_samples,)
+        groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> FineTune: # Itself
         "Train all members; sets `members_` and `scaling_` (mean and spread of `y`)."
         if y is None: raise ValueError("FineTune requires y to be passed, but the target y is None")
         _check_source(self.source, self.keep)
-        stages, x = _stages(self, len(self.source.net.layers)), self.source.inputs(check_raw_or_table(self, X, reset=True))
-        y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
-        if len(x) != len(y): raise ValueError(f"X has {len(x)} rows, but y has {len(y)}")
-        self.scaling_ = y.mean(), y.std()
-        label = (y - y.mean()) / y.std()
+        stages = _stages(self, len(self.source.net.layers))
+        x, y, weight, codes = _rows(self, X, y, groups, sample_weight)
         first, *spread = seeds(self.random_state, self.n_repeats + 1)
-        folds = [f for s in spread for f in KFold(self.n_splits, shuffle=True, random_state=s).split(label)]
+        folds = [f for s in spread for f in _folds(len(y), codes, self.n_splits, s)]
+        middle = np.average(y, weights=weight)
+        self.scaling_ = middle, np.sqrt(np.average((y - middle) ** 2, weights=weight))
+        label = (y - middle) / self.scaling_[1]
         learn = torch.tensor(label, dtype=torch.float32).repeat(len(folds), 1).unsqueeze(-1)
         stop = learn.clone()
         for m, (rows, own) in enumerate(folds): learn[m, own], stop[m, rows] = torch.nan, torch.nan
-        begin = begin_from(self.source, self.keep, x, label, first)
+        own = None if weight is None else torch.tensor(weight, dtype=torch.float32).unsqueeze(-1)
+        begin = begin_from(self.source, self.keep, x, label, first, sample_weight=weight)
         self.members_ = _Members(*begin, self.decay, len(folds))
         with _alone(), self.members_.net.seeded(first):
-            for layer in stages: self.members_.train(layer, x, learn, stop, self.schedule)
+            for layer in stages: self.members_.train(layer, x, learn, stop, self.schedule, own)
         return self
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Average the predictions of the members, in the unit of the target."
         check_is_fitted(self)
-        with torch.no_grad(): found = self.members_.outputs(self.source.inputs(check_raw_or_table(self, X, reset=False)))
+        with torch.no_grad(): found = self.members_.outputs(_read(self, X, reset=False))
         return found.mean(0)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]

@@ -27,6 +27,7 @@ from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .labels import from_learnt
 from .networks import MLP, NETWORKS, Network, build_network
+from .repeat_units import check_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -356,11 +357,12 @@ def describe_each(
     sources: Sequence[SourceModel], # In any mixture
     X: Iterable[Any], # Raw inputs, or the table of descriptors if all sources share a featurizer
 ) -> list[NDArray[np.float32]]: # The table that each source reads
-    "Describe raw inputs for several sources, once for each featurizer."
+    "Describe raw inputs for several sources, once for each featurizer; sources of polymers take no monomers."
     made: dict[str, NDArray[np.float32]] = {}
     names = [json.dumps(featurizer_parts(s.featurizer)) for s in sources]
     if len(set(names)) > 1 and is_table(X):
         raise ValueError("X is a table of descriptors, but the sources read different ones; give raw inputs, or sources with one featurizer")
+    if not is_table(X) and {t.kind for s in sources for t in s.tasks} == {"polymer"}: X = check_kind(X, "polymer")
     for s, name in zip(sources, names):
         if name not in made: made[name] = s.describe(X)
     return [made[name] for name in names]

@@ -47,12 +47,16 @@ def masked_loss(
     prediction: Tensor, # Shape (..., n_samples, n_tasks)
     label: Tensor, # Shape (..., n_samples, n_tasks), NaN where unknown
     loss: Literal["mae", "mse", "huber"] = "huber", # Error of one label
+    weight: Tensor | None = None, # Weight of each row, > 0, shape (n_samples, 1); all alike if `None`
 ) -> Tensor: # One number for each network, shape (...)
     "Average the loss over known labels, then over the properties that have any."
     known = ~torch.isnan(label)
     each = _LOSSES[loss](prediction, torch.where(known, label, prediction), reduction="none")
-    count = known.sum(-2)
-    return (each.sum(-2) / count.clamp(min=1)).sum(-1) / (count > 0).sum(-1).clamp(min=1)
+    share = known if weight is None else known * weight
+    if weight is not None: each = each * weight
+    total = share.sum(-2)
+    mean = each.sum(-2) / torch.where(total > 0, total, 1)
+    return mean.sum(-1) / (total > 0).sum(-1).clamp(min=1)
 
 # %% ../nbs/24_training.ipynb #4a2f3708
 _P, _R = ParamSpec("_P"), TypeVar("_R")

@@ -3,17 +3,20 @@ import numpy as np
 import pytest
 import torch
 from fake_source import OfAnyTable
+from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from mltransfer.composition import ElementFractions
 from mltransfer.core import Task
 from mltransfer.finetune import FineTune
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build_network
 from mltransfer.source import EstimatorSource, SourceModel
 from mltransfer.training import Schedule
+from mltransfer.transfer import FrozenFeatures, Rescaled, SourcePrediction
 
 few = Schedule(epochs=3)
 RAW = "what is not a 2-d array or frame is raw input; the featurizer of the source refuses it in its own words"
@@ -34,7 +37,8 @@ def data():
 
 
 @parametrize_with_checks([FineTune(of_numbers(), schedule=few, n_splits=2, n_repeats=1)], expected_failed_checks=lambda e: {
-    "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW,
+    "check_regressor_data_not_an_array": RAW, "check_regressors_train": RAW, "check_fit2d_predict1d": RAW, "check_sample_weights_not_an_array": RAW,
+    "check_sample_weight_equivalence_on_dense_data": "repeated rows fall into several folds; in one group they are equal to a weight, see below",
     "check_parameters_default_constructible": "the default schedule is a frozen dataclass, a plain value",
     "check_methods_subset_invariance": "networks round in float32, batches of other sizes otherwise"})
 def test_sklearn_contract(estimator, check): check(estimator)
@@ -88,6 +92,65 @@ def test_every_row_is_learnt_from(data):
     for row in (0, 17, 39):
         other = y.copy(); other[row] += 5
         assert not np.allclose(clone(model).fit(X, other).predict(X), found)
+
+
+def test_noise_is_not_learnt_by_heart(data):
+    "Members stop on rows that they do not learn: of a target without any law, they keep the mean."
+    X, _ = data
+    y = np.random.default_rng(1).normal(size=40)
+    model = FineTune(of_numbers(n_in=3), unfrozen="all", schedule=Schedule(epochs=300, learning_rate=0.02, weight_decay=0, patience=300))
+    assert np.abs(model.fit(X, y).predict(X) - y).mean() > 0.8 * np.abs(y - y.mean()).mean()
+
+
+@settings(max_examples=6)
+@given(st.lists(st.integers(0, 3), min_size=10, max_size=20).filter(lambda w: sum(map(bool, w)) > 6), st.integers(0, 99), st.sampled_from([None, 0]))
+def test_weights_equal_repeated_rows_of_one_group(weights, seed, keep):
+    "With whole batches; smaller ones tear copies apart."
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(len(weights), 3)).astype(np.float32)
+    y, rows = X[:, 0] + 0.3 * rng.normal(size=len(X)), np.repeat(np.arange(len(weights)), weights)
+    model = FineTune(of_numbers(n_in=3), keep=keep, schedule=Schedule(epochs=20, learning_rate=0.01), n_splits=3, random_state=seed)
+    weighted = clone(model).fit(X, y, groups=np.arange(len(y)), sample_weight=weights)
+    repeated = clone(model).fit(X[rows], y[rows], groups=rows)
+    np.testing.assert_allclose(weighted.scaling_, repeated.scaling_)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=2e-3 * y.std())
+    assert not np.allclose(weighted.predict(X), clone(model).fit(X, y, groups=np.arange(len(y))).predict(X), atol=2e-3 * y.std()) or len(set(weights)) == 1
+
+
+def test_groups_stay_whole(data):
+    "Twins in one fold cannot tell a member when it remembers well."
+    X, _ = data
+    y, twice = np.random.default_rng(1).normal(size=40), np.repeat(np.arange(40), 2)
+    model = FineTune(of_numbers(n_in=3), unfrozen="all", schedule=Schedule(epochs=300, learning_rate=0.02, weight_decay=0, patience=300))
+    kept, torn = (np.abs(clone(model).fit(X[twice], y[twice], groups=g).predict(X) - y).mean() for g in (twice, None))
+    assert kept > 0.8 * np.abs(y - y.mean()).mean() > torn
+    assert len(clone(model).set_params(schedule=few).fit(X, y, groups=np.arange(40) % 3).members_.moved["layers.0.weight"]) == 6, "three groups are three folds"
+    with pytest.raises(ValueError, match="at least 2 groups, got 1"): model.fit(X, y, groups=np.zeros(40))
+
+
+def test_mappings_compositions_and_frames_are_rows():
+    import pandas as pd
+    from pymatgen.core import Composition
+    formulas = ["NaCl", "MgO", "Fe2O3", "TiO2", "SiO2", "GaAs", "ZnS", "CaF2", "LiF", "KBr"]
+    source = SourceModel(build_network({"name": "MLP", "widths": [len(ElementFractions().get_feature_names_out()), 8, 1]}), ElementFractions(), [Task("a", kind="composition")],
+                         columns=np.arange(len(ElementFractions().get_feature_names_out())), x_scaling=np.tile([[0.0], [1.0]], len(ElementFractions().get_feature_names_out())),
+                         y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
+    y, rows = np.arange(10.0), [Composition(f) for f in formulas]
+    spelt = [formulas, rows, [dict(c.get_el_amt_dict()) for c in rows], pd.DataFrame({"formula": formulas}), pd.Series(formulas, index=range(5, 15))]
+    found = [FineTune(source, schedule=few).fit(X, y).predict(X) for X in spelt]
+    for other in found[1:]: np.testing.assert_allclose(other, found[0], rtol=1e-5)
+
+
+def test_monomers_are_not_taken_for_repeat_units():
+    n = len(Constitution().get_feature_names_out())
+    source = SourceModel(build_network({"name": "MLP", "widths": [n, 8, 1]}), Constitution(), [Task("a", kind="polymer")], columns=np.arange(n),
+                         x_scaling=np.tile([[0.0], [1.0]], n), y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
+    units = ["*CC*", "*CC(*)C", "*CC(*)c1ccccc1", "*CCO*", "*CC(*)Cl", "*CC(*)F"]
+    model = FineTune(source, schedule=few).fit(units, np.arange(6.0))
+    for model_ in (model, FrozenFeatures(source).fit(units), SourcePrediction(source).fit(units), Rescaled(source).fit(units, np.arange(6.0))):
+        read = getattr(model_, "transform", getattr(model_, "predict", None))
+        with pytest.raises(ValueError, match="1 of 2 rows cannot be used as a polymer(.|\n)*row 1: 'C=C': has no open ends"): read(["*CC*", "C=C"])
+        with pytest.raises(ValueError, match="row 0: 'C=C'"): model_.fit(["C=C", *units[1:]], np.arange(6.0))
 
 
 def test_more_pull_less_distance(data):
