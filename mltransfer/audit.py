@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
 from .core import Kind, Task, as_rows, check_table, check_target
-from .source import check_sources, hash_keys
+from .source import aliases, check_keys, check_sources, hash_keys
 from .splits import check_groups, groups_of
 
 if TYPE_CHECKING: from mltransfer.source import SourceModel
@@ -95,23 +95,37 @@ def _check_table(table: ArrayLike) -> NDArray[np.float64]:
     return check_table(Z)
 
 # %% ../nbs/53_audit.ipynb #b216fae9
-def _names(key: str, kind: Kind | None, kinds: frozenset[Kind]) -> list[str]:
-    "Keys under which sources of some kinds may know a material: crystals and compositions meet in the composition."
-    if kind == "crystal" and "composition" in kinds: return [key, key.rsplit("_", 1)[0]]
-    if kind == "composition" and "crystal" in kinds: return [key, *(f"{key}_{number}" for number in range(1, 231))] # any space group
-    return [key]
+def _hashes(key: str, kind: Kind, kinds: frozenset[Kind]) -> NDArray[np.uint64]:
+    "All hashes under which sources of some kinds may know a material."
+    return np.concatenate([hash_keys(aliases(key, kind, k), k) for k in sorted(kinds)])
 
 
-def _sightings(sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind | None = None) -> NDArray[np.bool_]:
+def _listed(numbers: NDArray[np.integer]) -> str:
+    "Rising numbers, neighbours joined: 0, 3-5, 8."
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
+
+
+def _check_rules(sources: Sequence[SourceModel]) -> None:
+    "Refuse sources that cannot tell what they have seen."
+    if not (old := [i for i, s in enumerate(sources) if not s.tells_seen]): return
+    raise ValueError(
+        f"{len(old)} of {len(sources)} sources cannot tell what they have seen, because their keys follow other rules "
+        f"(sources[i] for i = {_listed(np.array(old))}): train them again with this version (`pretrain`), or give them "
+        "`seen=hash_keys(keys, kind)` of their training rows and the `key_rules` of this version in the card")
+
+
+def _sightings(sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind) -> NDArray[np.bool_]:
     "True where a source was trained on a material, shape (n_sources, n_samples)."
+    _check_rules(sources)
     hashes: dict[frozenset[Kind], tuple[NDArray, NDArray]] = {}
     found: dict[tuple[frozenset[Kind], bytes], NDArray[np.bool_]] = {}
     out = np.zeros((len(sources), len(keys)), dtype=bool)
     for i, s in enumerate(sources):
-        if not len(s.seen) or not len(keys): continue
+        if not len(s.seen) or not len(keys) or not any(aliases("", kind, t.kind) for t in s.tasks): continue
         name = (kinds := frozenset(t.kind for t in s.tasks), s.seen.tobytes())
         if kinds not in hashes:
-            hashes[kinds] = np.unique([hash_keys(_names(k, kind, kinds)) for k in keys], return_inverse=True)
+            hashes[kinds] = np.unique([_hashes(k, kind, kinds) for k in keys], return_inverse=True)
         if name not in found: # many sources share one training set
             ours, where = hashes[kinds]
             place = np.minimum(np.searchsorted(ours, s.seen), len(ours) - 1)
@@ -124,10 +138,11 @@ def _sightings(sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind |
 
 def seen_by(
     sources: Sequence[SourceModel], # Source models
-    keys: Sequence[str], # Keys of the target's materials
+    keys: Sequence[str], # Keys or groups of the target's materials
+    kind: Kind, # What they are
 ) -> NDArray[np.bool_]: # True where some source was trained on the material, shape (n_samples,)
-    "Say which target materials any source has seen."
-    return _sightings(check_sources(sources), list(keys)).any(axis=0)
+    "Say which target materials any source has seen; refuse sources that cannot tell."
+    return _sightings(check_sources(sources), check_keys(keys, kind), kind).any(axis=0)
 
 
 def same_property(
@@ -183,12 +198,6 @@ def _of_neighbours(pairs: NDArray, alike: NDArray, codes: NDArray, shown: NDArra
     return _finding("suspect", "nearly the same", table["j"], shown[table["j"]], table["i"], why)
 
 # %% ../nbs/53_audit.ipynb #316e1729
-def _listed(numbers: NDArray[np.integer]) -> str:
-    "Rising numbers, neighbours joined: 0, 3-5, 8."
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
-
-
 def _of_sources(sources: Sequence[SourceModel], keys: NDArray, task: Task, shown: NDArray, tested: NDArray) -> list[pd.DataFrame]:
     "Tested materials that a source was trained on."
     seen = _sightings(sources, keys, task.kind) & tested

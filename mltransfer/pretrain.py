@@ -20,55 +20,100 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.linear_model import ElasticNet, Ridge
 
 from .composition import element_table
-from .core import Kind, Task, seeds
+from .core import BadRows, Kind, Task, seeds
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
 from .data import Dataset
 from .featurizers import featurizer_parts
-from .keys import KEYS
+from .keys import KEYS, group_key
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
-from .source import CrystalSource, EstimatorSource, SourceModel, hash_keys
+from .source import CrystalSource, EstimatorSource, SourceModel, aliases, check_keys, hash_keys
 from .training import Schedule, train_many
 
 # %% auto #0
 __all__ = ['Labels', 'Parts', 'OTHERS', 'join', 'pretrain']
 
 # %% ../nbs/50_pretrain.ipynb #b9da3b73
-def _excluded(exclude: Iterable[str], kinds: set[Kind]) -> set[str]:
-    "The keys, if they are keys: a formula or a SMILES in another spelling would exclude nothing."
-    if isinstance(exclude, str): raise ValueError(f"exclude takes keys, such as `dataset.groups`; put the one key {exclude!r} in a list")
-    found, other = set(exclude), {}
-    for given in found:
-        keys = []
-        for kind in kinds:
-            try: keys.append(KEYS[kind](given))
-            except ValueError: pass # of another kind, so it stands in none of these tables
-        if keys and given not in keys: other[given] = keys[0]
-    if other: raise ValueError(f"exclude takes keys; {len(other)} of {len(found)} are spelt differently, such as {next(iter(other))!r} for {next(iter(other.values()))!r}: give `dataset.groups`, or `groups_of(X, kind)`")
-    return found
+def _read_as(given: str, kind: Kind, known: set[str]) -> str | None:
+    "The key that a text has for one kind, or `None` if it is of another kind."
+    if given in known: return given
+    try: check_keys([given], kind)
+    except BadRows:
+        try: return None if kind == "crystal" else KEYS[kind](given)
+        except ValueError: return None
+    return given
 
 
+def _excluded(exclude: Iterable[str], data: Sequence[Dataset]) -> dict[Kind, set[str]]:
+    "The groups to leave out of tables of each kind."
+    if isinstance(exclude, str):
+        raise ValueError(f"exclude takes keys, such as `dataset.groups`; put the one key {exclude!r} in a list")
+    known: dict[Kind, set[str]] = {kind: set() for kind in KEYS}
+    for d in data: known[d.task.kind] |= {*d.keys, *d.groups}
+    out: dict[Kind, set[str]] = {d.task.kind: set() for d in data}
+    meant = {kind for kind in KEYS if any(aliases("", kind, table) for table in out)}
+    other, unread = {}, []
+    for given in (every := set(exclude)):
+        read = {k: _read_as(given, k, known[k]) for k in KEYS} if isinstance(given, str) else {}
+        right = {k for k, key in read.items() if key == given}
+        for kind in right:
+            for table in out: out[table].update(aliases(group_key(given, kind), kind, table))
+        keys = [read[k] for k in meant if read.get(k)]
+        if keys and not right & meant: other[given] = keys[0]
+        elif not any(read.values()): unread.append(given)
+    remedy = "give `dataset.groups`, or `groups_of(X, kind)`"
+    if unread: raise ValueError(f"exclude takes keys; {len(unread)} of {len(every)} cannot be read, such as {unread[0]!r}: {remedy}")
+    if other:
+        given, key = next(iter(other.items()))
+        raise ValueError(f"exclude takes keys; {len(other)} of {len(every)} are spelt differently, such as {given!r} for {key!r}: {remedy}")
+    return out
+
+# %% ../nbs/50_pretrain.ipynb #77bdaee9
 def join(
     data: Sequence[Dataset], # Data sets whose raw inputs are read by the same descriptors
-    exclude: Iterable[str] = (), # Keys of materials that no source may see
+    exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
 ) -> tuple[pd.Series, pd.DataFrame]: # Raw inputs, and labels with one column per data set; both indexed by key
     "Join data sets into one row per material; repeated measurements become their median."
     if len(names := {d.name for d in data}) < len(data):
         raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
-    excluded = _excluded(exclude, {d.task.kind for d in data})
+    excluded = _excluded(exclude, data)
     inputs, labels = {}, {}
     for d in data:
-        keep = ~d.groups.isin(excluded).to_numpy()
-        inputs |= dict(zip(d.groups[keep], d.X[keep]))
-        labels[d.name] = d.y[keep].groupby(d.groups[keep].to_numpy()).median()
+        keep = ~d.groups.isin(excluded[d.task.kind]).to_numpy()
+        inputs |= dict(zip(d.keys[keep], d.X[keep]))
+        labels[d.name] = d.y[keep].groupby(d.keys[keep].to_numpy()).median()
     Y = pd.DataFrame(labels)[[d.name for d in data]]
-    if Y.empty: raise ValueError(f"no rows are left after excluding {len(excluded)} keys")
+    if Y.empty: raise ValueError(f"no rows are left after excluding {sum(map(len, excluded.values()))} groups")
     return pd.Series(inputs, name="input").reindex(Y.index), Y
 
 # %% ../nbs/50_pretrain.ipynb #05c6210c
+@dataclass(frozen=True)
+class _Materials:
+    "What the rows of a joined table are."
+    kinds: NDArray[np.object_]  # Kind of each row
+    groups: NDArray[np.object_]  # Group of each row
+
+    @property
+    def split_by(self) -> NDArray[np.object_] | None:
+        "Groups for a split; `None` if each row is a group."
+        return self.groups if len(set(self.groups)) < len(self.groups) else None
+
+    def hashes(self, rows: NDArray[np.integer]) -> NDArray[np.uint64]:
+        "What a source that learns from some rows has seen."
+        kinds, groups = self.kinds[rows], self.groups[rows]
+        return np.unique(np.concatenate([hash_keys(groups[kinds == k], k) for k in set(kinds)]))
+
+
+def _materials(keys: pd.Index, data: Sequence[Dataset]) -> _Materials:
+    "Kind and group of each key of a joined table."
+    kinds = {k: d.task.kind for d in data for k in d.keys}
+    groups = [group_key(k, kinds[k]) for k in keys]
+    return _Materials(*(np.array(a, dtype=object) for a in ([kinds[k] for k in keys], groups)))
+
+# %% ../nbs/50_pretrain.ipynb #83987f3f
 def _split(n: int, random_state: int, groups: ArrayLike | None = None) -> list[NDArray[np.integer]]:
-    "Rows for training (3/4), for stopping (3/20) and for the card (1/10); cuts move to the nearest end of a group."
+    "Rows for training (3/4, large groups first), stopping (3/20) and the card (1/10); cuts move to the nearest end of a group."
     rng, cuts = np.random.default_rng(random_state), [round(0.75 * n), round(0.9 * n)]
     if groups is None: return np.split(rng.permutation(n), cuts)
     _, group, size = np.unique(np.asarray(groups).astype(str), return_inverse=True, return_counts=True)
@@ -268,7 +313,7 @@ def pretrain(
     n_models: int = 1, # How many models, > 0
     hidden: Sequence[int] | None = None, # Widths of the hidden layers; drawn for each network if `None`
     n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a model; all if `None`
-    exclude: Iterable[str] = (), # Keys of materials that no source may see
+    exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
     groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
     transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # What is learnt: as the task says, or see above
     forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0, or for graphs
@@ -284,10 +329,11 @@ def pretrain(
     if unused and recipe not in RECIPES: raise ValueError(f"{', '.join(unused)} has no meaning for a {recipe}")
     featurizer_parts(featurizer) # what could not be saved is refused before it is trained
     inputs, Y = join(data, exclude)
+    materials = _materials(Y.index, data)
     if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")
-    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, None if groups is None else groups(inputs))))
+    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, materials.split_by if groups is None else groups(inputs))))
     prepared = _prepare(table, Y, [d.task for d in data], parts, transform)
-    seen = hash_keys(Y.index[np.r_[parts["train"], parts["valid"]]])
+    seen = materials.hashes(np.r_[parts["train"], parts["valid"]])
     if recipe == "cgcnn": sources = _crystals(table, prepared, parts, n_models, random_state, schedule=schedule, featurizer=featurizer, seen=seen)
     else:
         fit = _others if recipe in OTHERS else partial(_networks, hidden=hidden, schedule=schedule, **how)

@@ -273,13 +273,18 @@ def _leaderboard(names: Sequence[str], kinds: Sequence[str], predictions: NDArra
     return table.sort_values("inner_mae", kind="stable", ignore_index=True)
 
 
-def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_]:
-    "True for each row whose material some source was trained on; each kind of source knows materials by its own keys."
+def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_] | None:
+    "True for each row whose material some source was trained on; `None` if a source cannot tell."
     out, keys = np.zeros(len(rows), dtype=bool), {}
     for _, piece in source_pieces(reader.sources, reader.names):
+        if not all(s.tells_seen for s in piece): return None
         for kind in {t.kind for s in piece for t in s.tasks}:
             if kind not in keys: keys[kind] = {i: k for i, row in enumerate(rows) if (k := _key(row, kind)) is not None}
-            out[list(keys[kind])] |= seen_by([s for s in piece if any(t.kind == kind for t in s.tasks)], list(keys[kind].values()))
+            alike = [s for s in piece if any(t.kind == kind for t in s.tasks)]
+            out[list(keys[kind])] |= seen_by(alike, list(keys[kind].values()), kind)
+    read = set().union(*keys.values())
+    if bad := [(i, row, f"no key of a {' or '.join(keys)}") for i, row in enumerate(rows) if i not in read]:
+        raise bad_rows("materials", bad, len(rows))
     return out
 
 
@@ -288,8 +293,10 @@ def _key(row: Any, kind: Kind) -> str | None:
     except ValueError: return None
 
 
-def _told(seen: NDArray[np.bool_] | None) -> str:
-    "What a summary adds if sources were trained on materials of the target."
+def _told(seen: NDArray[np.bool_] | None, table: bool) -> str:
+    "What a summary adds if sources were trained on materials of the target, or may have been."
+    if seen is None and not table:
+        return "\nit is not known which rows were in the training data: keys of some sources follow other rules; train these sources again"
     if seen is None or not seen.any(): return ""
     return f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources: on other materials expect a larger error; audit() tells which sources"
 
@@ -376,7 +383,7 @@ class _Reports:
         "Say in a few lines what was chosen and how good it is; `unit` is that of the target."
         check_is_fitted(self, "weights_")
         show = lambda v: f"{v:.4g} {unit}".strip()
-        board, told = self.leaderboard_, _told(self.seen_)
+        board, told = self.leaderboard_, _told(self.seen_, Descriptors(self.given_[0]).given)
         if self.selection == "optimistic":
             return (f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same cross-validation that is reported, MAE {show(self.inner_mae_)}.\n"
                     "This is the published protocol; new rows will fare worse. selection=\"nested\" gives an estimate to be trusted." + told)
@@ -469,7 +476,7 @@ class Shotgun(_Reports, _Search):
 
     @property
     def seen_(self) -> NDArray[np.bool_] | None:
-        "True for each row that some source was trained on; `None` if the search was fitted on a table. Made when first asked for."
+        "True for each row that some source was trained on; `None` if that is not known: for a table, or if a source's keys follow other rules."
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_seen"): self._seen = None if Descriptors(self.given_[0]).given else _seen(self._reader, as_rows(self.given_[0]))
         return self._seen

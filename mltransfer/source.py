@@ -22,9 +22,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
 
-from .core import Task, check_table, is_table
+from .core import Kind, Task, bad_rows, check_table, is_table
 from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
+from .keys import KEY_RULES, KEYS, group_key
 from .labels import from_learnt
 from .networks import MLP, NETWORKS, Network, build_network
 from .repeat_units import check_kind
@@ -34,19 +35,61 @@ if TYPE_CHECKING:
     from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
 
 # %% auto #0
-__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'SourceModel', 'card_html', 'EstimatorSource', 'CrystalSource', 'take_apart',
-           'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes', 'load_source', 'check_sources',
-           'describe_each', 'stack_key', 'stack', 'SourceBatch']
+__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'check_keys', 'aliases', 'SourceModel', 'card_html', 'EstimatorSource',
+           'CrystalSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes',
+           'load_source', 'check_sources', 'describe_each', 'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
-    keys: Iterable[str], # Keys of materials (`mltransfer.keys`)
+    keys: Iterable[str], # Keys or groups of materials (`mltransfer.keys`)
+    kind: Kind, # What they are
 ) -> NDArray[np.uint64]: # Sorted hashes without repetition
-    "Hash material keys to 64 bits each."
-    digest = {int.from_bytes(hashlib.sha256(k.encode()).digest()[:8], "little") for k in keys}
+    "Hash materials to 64 bits each."
+    names = {f"{kind} {group_key(k, kind)}".encode() for k in keys}
+    digest = {int.from_bytes(hashlib.sha256(name).digest()[:8], "little") for name in names}
     return np.array(sorted(digest), dtype=np.uint64)
 
+# %% ../nbs/30_source.ipynb #7fd7e590
+@lru_cache(2**18)
+def _right_key(given: str, kind: Kind) -> str:
+    "The key that a text should be, or the text itself if it is a key or a group."
+    if kind == "crystal":
+        formula, _, number = given.rpartition("_")
+        if not number.isdecimal(): raise ValueError("no space group number at its end")
+        return f"{KEYS['composition'](formula)}_{number}"
+    key = KEYS[kind](given)
+    return given if given == group_key(key, kind) else key
 
+
+def check_keys(
+    keys: Iterable[str], # What should be keys or groups of materials
+    kind: Kind, # What the materials are
+) -> list[str]: # The same
+    "Return keys as a list, or name the rows that are spelt otherwise or cannot be read."
+    if isinstance(keys, str): raise ValueError(f"keys must be a list, got {keys!r}")
+    bad = []
+    for i, key in enumerate(keys := list(keys)):
+        try: right = _right_key(key, kind) if isinstance(key, str) else KEYS[kind](key)
+        except ValueError as error: bad.append((i, key, str(error)))
+        else:
+            if right != key: bad.append((i, key, f"its key is {right!r}"))
+    remedy = f'Give `dataset.groups`, or `groups_of(X, "{kind}")`.'
+    if bad: raise bad_rows(f"keys of kind {kind}", bad, len(keys), remedy)
+    return keys
+
+
+def aliases(
+    key: str, # Key or group of a material
+    kind: Kind, # What it is
+    other: Kind, # What the rows of a source are
+) -> list[str]: # Empty if the two kinds never meet
+    "Name a material as a source knows it: crystals and compositions meet in the composition."
+    if kind == other: return [key]
+    if (kind, other) == ("crystal", "composition"): return [key.rpartition("_")[0]]
+    if (kind, other) == ("composition", "crystal"): return [f"{key}_{n}" for n in range(1, 231)]
+    return []
+
+# %% ../nbs/30_source.ipynb #48617c86
 @lru_cache(maxsize=64)
 def _names(parts: str) -> tuple[str, ...]:
     "Names of the columns that a featurizer makes."
@@ -63,7 +106,7 @@ def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: Transform
         raise ValueError("the columns of X are the descriptors of the source in another order; take X[source.featurizer.get_feature_names_out()]")
     return table
 
-# %% ../nbs/30_source.ipynb #48617c86
+# %% ../nbs/30_source.ipynb #7a6b1fae
 Layer = int | Literal["output"]
 
 def _with_exponents(y_scaling: ArrayLike) -> NDArray[np.float32]:
@@ -90,8 +133,13 @@ class SourceModel:
             raise ValueError(f"the network maps {net.widths[0]} descriptors to {net.widths[-1]} properties, but got {len(columns)} columns and {len(tasks)} tasks")
         self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
         self.architecture = f"{type(net).__name__} {'-'.join(map(str, net.widths))}"
-        self.columns, self.seen, self.card = np.asarray(columns), seen, card or {}
+        self.columns, self.seen, self.card = np.asarray(columns), seen, {"key_rules": KEY_RULES} | (card or {})
         self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), _with_exponents(y_scaling)
+
+    @property
+    def tells_seen(self) -> bool:
+        "Whether `seen` can be compared with the keys of this version; an old source cannot tell."
+        return not len(self.seen) or self.card.get("key_rules", 1) == KEY_RULES
 
     def __sklearn_clone__(self) -> SourceModel: return self
     def __deepcopy__(self, memo: dict) -> SourceModel: return self
@@ -154,6 +202,7 @@ def card_html(
     made += [(k, v) for k, v in card.items() if k not in ("data", "metrics", "limits")]
     limits = card.get("limits") or (f"Trained on {len(source.seen):,} materials of kind {', '.join(kinds)}; descriptors farther than five "
                                     "standard deviations from these are clipped, and predictions there are guesses.")
+    if not source.tells_seen: limits += " Which materials these are can no longer be told: their keys follow older rules."
     parts = [f"<b>{escape(', '.join(t.label for t in source.tasks))}</b>"]
     if data: parts.append(_table([("data", "values", "citation", "licence"), *data]))
     if errors: parts.append(_table([("MAE", "train rows", "valid rows", "test rows", "valid", "test", "test: median", "test: forest"), *errors]))
@@ -215,7 +264,8 @@ class EstimatorSource(SourceModel):
         self.data = estimator if isinstance(estimator, bytes) else _write_estimator(estimator)
         self.architecture = name or type(estimator).__name__
         self.estimator = _read_estimator(self.data, self.architecture, len(columns))
-        self.featurizer, self.tasks, self.card = featurizer, tuple(tasks), card or {}
+        self.featurizer, self.tasks = featurizer, tuple(tasks)
+        self.card = {"key_rules": KEY_RULES} | (card or {})
         self.columns, self.seen = np.asarray(columns), seen
         self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), _with_exponents(y_scaling)
 
@@ -243,7 +293,8 @@ class CrystalSource(SourceModel):
         card: dict[str, Any] | None = None, # Data, split, metrics, seeds, versions: anything JSON can hold
     ):
         if net.widths[-1] != len(tasks): raise ValueError(f"the network predicts {net.widths[-1]} properties, but got {len(tasks)} tasks")
-        self.net, self.featurizer, self.tasks, self.card = net.eval(), featurizer, tuple(tasks), card or {}
+        self.net, self.featurizer, self.tasks = net.eval(), featurizer, tuple(tasks)
+        self.card = {"key_rules": KEY_RULES} | (card or {})
         self.architecture = f"CGCNN {'-'.join(map(str, net.widths))}"
         self.columns, self.x_scaling = np.empty(0, np.int64), np.empty((2, 0), np.float32)
         self.seen, self.y_scaling = seen, _with_exponents(y_scaling)
@@ -309,7 +360,13 @@ def put_together(
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> SourceModel: # The source
     "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
-    shared = {name: v for name, v in tensors.items() if name in ("columns", "x_scaling", "y_scaling", "seen")} | {"card": head["card"]}
+    source = _rebuilt(head, tensors)
+    source.card = head["card"] # as written: one without `key_rules` follows the first ones
+    return source
+
+
+def _rebuilt(head: dict[str, Any], tensors: dict[str, NDArray]) -> SourceModel:
+    shared = {k: tensors[k] for k in ("columns", "x_scaling", "y_scaling", "seen") if k in tensors}
     featurizer, tasks = build_featurizer(head["featurizer"]), [Task(**t) for t in head["tasks"]]
     if "estimator" in head: return EstimatorSource(tensors["estimator"].tobytes(), featurizer, tasks, name=head["estimator"], **shared)
     state = {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}

@@ -75,7 +75,7 @@ def test_sources_that_know_a_test_formula_are_refused(sources, toy, tmp_path, mo
     known = load("inorganic_refractive_index").groups.to_numpy().astype(object)[: len(toy.y)]
     monkeypatch.setattr(cross_property, "read_published", lambda *_: replace(toy, groups=known))
     monkeypatch.setattr(cross_property, "starter_sources", lambda: sources)
-    if not cross_property.seen_by(sources, known[toy.test]).any(): pytest.fail("the example must be known to the sources")
+    if not cross_property.seen_by(sources, known[toy.test], "composition").any(): pytest.fail("the example must be known to the sources")
     with pytest.raises(ValueError, match="test formulas of exfoliation_energy"): run(datasets=["exfoliation_energy"], folder=tmp_path)
 
 

@@ -34,7 +34,7 @@ def test_one_split_for_all(toys, fold):
 
 def test_no_network_has_seen_what_it_predicts(fold, networks):
     for k, network in enumerate(networks):
-        seen = seen_by([network], list(fold.index))
+        seen = seen_by([network], list(fold.index), "composition")
         assert not seen[fold < 0].any() and not seen[fold == k].any() and seen[(fold >= 0) & (fold != k)].mean() > 0.8
 
 

@@ -18,11 +18,11 @@ def test_starter_sources_have_seen_no_measured_crystal():
     pool = study.read_pool(computed=False)
     library = Library.starter()
     sources = library.load(library.query(kind="composition").index.unique())
-    assert not seen_by(sources, pool["key"]).any()
+    assert not seen_by(sources, pool["key"], "composition").any()
 
 
 def test_sources_that_have_seen_the_pool_are_refused(monkeypatch):
-    monkeypatch.setattr(study, "seen_by", lambda sources, keys: np.array([True, False]))
+    monkeypatch.setattr(study, "seen_by", lambda sources, keys, kind: np.array([True, False]))
     with pytest.raises(ValueError, match="1 target crystals"): study.read_sources(0, ["C", "Si"], 0)
 
 

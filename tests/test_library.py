@@ -30,7 +30,7 @@ def source(*hidden, kind=None, tasks=1, columns=None, activation="relu", seed=0,
         kind([len(columns), *hidden, tasks]) if kind else build([len(columns), *hidden, tasks], activation=activation, random_state=seed), featurizer,
         [Task(f"{property} {i}" if i else property, "K", log=log) for i in range(tasks)], columns=columns,
         x_scaling=np.stack([table.mean(0)[columns], table.std(0)[columns] + 1]), y_scaling=np.stack([np.arange(tasks), np.ones(tasks)]),
-        seen=hash_keys(seen), card=card)
+        seen=hash_keys(seen, "molecule"), card=card)
 
 
 def forest(estimator=None, seed=0):
@@ -38,7 +38,7 @@ def forest(estimator=None, seed=0):
     draw = np.random.default_rng(seed)
     return EstimatorSource(
         estimator.fit(draw.random((30, table.shape[1])), draw.random(30)), featurizer, [Task("density", "kg/m^3")],
-        columns=np.arange(table.shape[1]), x_scaling=np.stack([np.zeros(table.shape[1]), np.ones(table.shape[1])]), y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"]))
+        columns=np.arange(table.shape[1]), x_scaling=np.stack([np.zeros(table.shape[1]), np.ones(table.shape[1])]), y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"], "molecule"))
 
 
 mixed = [source(16, 8), source(40, 8, seed=1), source(12, seed=2), source(16, 8, activation="gelu"), source(20, 8, tasks=3, log=True),

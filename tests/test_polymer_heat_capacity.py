@@ -35,14 +35,14 @@ def test_no_suitable_model_has_seen_a_target_polymer(target, starter):
     ids = case.suitable(library)
     models = library.load(ids)
     assert len(set(ids)) == len(ids) > len(starter)
-    assert not seen_by(models, target.groups).any()
+    assert not seen_by(models, target.groups, "polymer").any()
     assert {t.kind for m in models for t in m.tasks} == {"molecule", "polymer"}
     assert all(len(s.tasks) > 1 for s in starter) and 0 < sum(case.GLASS in s.card["data"] for s in starter) < len(starter)
 
 
 def test_polymers_that_a_source_has_seen_are_refused(starter):
     d = load(case.GLASS)
-    seen = Dataset(d.frame[seen_by(starter, d.groups)], d.task, name=d.name)
+    seen = Dataset(d.frame[seen_by(starter, d.groups, "polymer")], d.task, name=d.name)
     assert len(seen) > 100
     with pytest.raises(ValueError, match="in the starter library"): case.starter_encoders(seen)
     with pytest.raises(ValueError, match="are in a source"): case.columns(seen, {"starter": starter}, [])

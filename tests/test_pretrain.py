@@ -5,15 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
+from pymatgen.core import Lattice, Structure
 from sklearn.pipeline import FeatureUnion
 
+from mltransfer.audit import seen_by
 from mltransfer.core import Task
 from mltransfer.data import Dataset, load
 from mltransfer.labels import from_learnt, to_learnt
 from mltransfer.molecule import Constitution, RDKitDescriptors
+from mltransfer.networks import build
 from mltransfer.pretrain import OTHERS, _choose_labels, _split, join, pretrain
-from mltransfer.source import hash_keys, load_source, save_source
+from mltransfer.source import SourceModel, hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
 from mltransfer.training import Schedule
 
@@ -41,6 +44,38 @@ def test_only_keys_exclude(liquid):
     with pytest.raises(ValueError, match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"): join([liquid], ["CCO", "C1=CC=CC=C1"])
     with pytest.raises(ValueError, match="put the one key 'CCO' in a list"): join([liquid], "CCO")
     assert liquid.X[row] == "C1=CC=CC=C1", "the table itself spells it so"
+    for wrong in ("benzene", np.nan, None):
+        with pytest.raises(ValueError, match="1 of 2 cannot be read, such as"): join([liquid], ["CCO", wrong])
+
+
+def toy(kind, rows, name="toy"):
+    "A data set of one kind."
+    column = {"composition": "formula", "crystal": "structure"}.get(kind, "smiles")
+    return Dataset(pd.DataFrame({column: rows, "value": np.arange(len(rows), dtype=float)}), Task("a", kind=kind), name=name)
+
+
+def test_kinds_never_mix():
+    carbon, methane = toy("composition", ["C", "CN", "Fe"]), toy("molecule", ["C", "CN", "CCO"])
+    assert len(join([carbon], methane.groups[:1])[0]) == 2, "a text that is a key of both leaves out both"
+    assert not seen_by([source_of(methane)], carbon.groups, "composition").any()
+    assert seen_by([source_of(methane)], methane.groups, "molecule").all()
+
+
+def test_crystals_and_compositions_leave_each_other_out():
+    cells = [Structure(Lattice.cubic(a), ["Cs", x], [[0, 0, 0], [0.5, 0.5, 0.5]]) for a, x in ((4.1, "Cl"), (4.3, "Br"))]
+    crystals, formulas = toy("crystal", cells), toy("composition", ["CsCl", "CsBr"])
+    assert list(join([crystals], formulas.groups[:1])[0].index) == ["BrCs_221"]
+    assert list(join([formulas], crystals.groups[:1])[0].index) == ["BrCs"]
+    assert seen_by([source_of(crystals)], formulas.groups, "composition").all()
+    assert seen_by([source_of(formulas)], crystals.groups, "crystal").all()
+    with pytest.raises(ValueError, match="'CsCl' for 'ClCs'"): join([crystals], ["CsCl"])
+
+
+def source_of(data):
+    "An untrained network that claims to have seen all rows."
+    kind = data.task.kind
+    return SourceModel(build([1, 2, 1]), None, [data.task], columns=[0], x_scaling=[[0], [1]], y_scaling=[[0], [1]],
+                       seen=hash_keys(data.groups, kind))
 
 
 def test_a_property_without_rows_is_named(liquid):
@@ -67,13 +102,16 @@ def test_materials_are_split_in_three_parts(n, seed):
 
 @quick
 @given(st.lists(st.integers(1, 9), min_size=30, max_size=80), st.integers(0, 200), st.integers(0, 99))
+@example([1] * 19 + [5] * 8 + [9] * 3, 0, 0) # large groups alone are more than three quarters of the rows
 def test_groups_stay_whole_and_parts_near_their_share(sizes, large, seed):
     groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes) + 1), [*sizes, large]))
     n = len(groups)
     parts = _split(n, seed, groups)
     assert sorted(np.concatenate(parts).tolist()) == list(range(n))
     assert sum(len(set(groups[p])) for p in parts) == len(set(groups)), "a group is in one part only"
-    assert set(groups[parts[0]]) >= {g for g in set(groups) if (groups == g).sum() > n / 20}, "large groups train"
+    large_ones = {g for g in set(groups) if (groups == g).sum() > n / 20}
+    trained = set(groups[parts[0]])
+    assert trained >= large_ones or trained < large_ones, "small groups train only if all large ones do"
     assert len(parts[0]) + len(parts[1]) == pytest.approx(max(0.9 * n, large), abs=9)
 
 
@@ -91,10 +129,10 @@ def test_groups_that_cannot_be_split_are_refused(groups):
 
 def test_a_source_is_tested_on_scaffolds_that_it_has_not_seen(liquid):
     [source] = pretrain([liquid], Constitution(), groups=scaffold_groups, **short)
-    seen = np.isin(hash_keys(sorted(set(liquid.groups))), source.seen)
-    scaffold = dict(zip(hash_keys(sorted(set(liquid.groups))), seen))
-    unseen = [k for k in set(liquid.groups) if not scaffold[hash_keys([k])[0]]]
-    known = [k for k in set(liquid.groups) if scaffold[hash_keys([k])[0]]]
+    seen = np.isin(hash_keys(sorted(set(liquid.groups)), "molecule"), source.seen)
+    scaffold = dict(zip(hash_keys(sorted(set(liquid.groups)), "molecule"), seen))
+    unseen = [k for k in set(liquid.groups) if not scaffold[hash_keys([k], "molecule")[0]]]
+    known = [k for k in set(liquid.groups) if scaffold[hash_keys([k], "molecule")[0]]]
     assert not set(scaffold_groups(unseen)) & set(scaffold_groups(known))
     assert len(unseen) == source.card["metrics"]["liquid_heat_capacity"]["rows"]["test"]
     assert source.card["split"] == "scaffold_groups"
@@ -160,9 +198,9 @@ def test_a_card_holds_three_errors_and_both_rivals(liquid):
     rivals = {f"{part}_mae{k}" for part in ("train", "valid", "test") for k in ("", "_of_median", "_of_forest")} - {"train_mae_of_forest"}
     assert set(metrics) == {"rows"} | rivals
     assert metrics["test_mae_of_forest"] == other["test_mae_of_forest"] < metrics["test_mae_of_median"] / 2
-    seen = np.isin(hash_keys(liquid.groups), first.seen)
+    seen = np.isin(hash_keys(liquid.groups, "molecule"), first.seen)
     table = pd.DataFrame({"y": liquid.y.to_numpy(), "key": liquid.groups.to_numpy(), "x": liquid.X.to_numpy()})
-    fresh = table[[not np.isin(hash_keys([k]), first.seen)[0] for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
+    fresh = table[[not np.isin(hash_keys([k], "molecule"), first.seen)[0] for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
     error = np.abs(first.predict(fresh["x"])[:, 0] - fresh["y"]).mean()
     assert metrics["rows"]["test"] == len(fresh) and metrics["test_mae"] == pytest.approx(error, rel=1e-4)
 

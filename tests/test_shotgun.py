@@ -217,7 +217,7 @@ def test_a_wrong_level_is_named_before_ten_searches_run(fitted, X):
 def test_rows_that_sources_were_trained_on_are_told(sources, polymers, y):
     known = np.isin(np.arange(len(polymers)), [*range(12), *range(60, 107)])
     of_target = pretrain([polymers.where(known)], featurizer, n_models=1, hidden=(8,), schedule=Schedule(epochs=1), progress=False)
-    raw, expected = polymers.X[:40], np.isin([hash_keys([k])[0] for k in polymers.groups[:40]], of_target[0].seen)
+    raw, expected = polymers.X[:40], np.isin([hash_keys([k], "polymer")[0] for k in polymers.groups[:40]], of_target[0].seen)
     assert 5 < expected.sum() <= 12 and not expected[12:].any(), "rows for the test of a source are not seen"
     model = Shotgun([*sources[:1], *of_target], n_splits=2).fit(raw, y[:40])
     assert model.seen_.tolist() == expected.tolist()

@@ -19,7 +19,7 @@ smiles = ["CCO", "c1ccccc1", "*CC*"]
 def source():
     n = len(Constitution().get_feature_names_out())
     return SourceModel(build([n, 12, 6, 1], random_state=1), Constitution(), [Task("density", "g/cm3", "molecule", log=True)], columns=np.arange(n),
-                       x_scaling=np.stack([np.zeros(n), np.full(n, 50.0)]), y_scaling=np.array([[0.0], [0.1]]), seen=hash_keys(["CCO"]), card={"data": {"x": {}}})
+                       x_scaling=np.stack([np.zeros(n), np.full(n, 50.0)]), y_scaling=np.array([[0.0], [0.1]]), seen=hash_keys(["CCO"], "molecule"), card={"data": {"x": {}}})
 
 
 def test_round_trip(source, tmp_path):

@@ -278,7 +278,7 @@ def run(
     rows, read, said = [], [], []
     for name in names:
         read.append(data := read_published(name, sources[0].featurizer))
-        seen = seen_by(sources, data.groups)
+        seen = seen_by(sources, data.groups, "composition")
         if (leak := seen[data.test]).any(): raise ValueError(f"sources in {folder} have seen {leak.sum()} test formulas of {name}: remove them there, to be trained again")
         keep = lambda end, compute: piece(Path(folder, size, f"{name}-{end}.npz"), compute)
         search = lambda models, k: partial(ours, data, models, k, quick=plan.quick)

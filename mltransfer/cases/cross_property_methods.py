@@ -48,7 +48,7 @@ def blank(
     "Make a network from scratch for any table."
     scale = table.std(0)
     return SourceModel(build_network({"name": "MLP", "widths": [table.shape[1], *hidden, 1]}, random_state=random_state), None, [Task("label", "", "composition")],
-                       columns=np.arange(table.shape[1]), x_scaling=np.stack([table.mean(0), np.where(scale > 0, scale, 1)]), y_scaling=np.array([[0.0], [1.0]]), seen=hash_keys([]))
+                       columns=np.arange(table.shape[1]), x_scaling=np.stack([table.mean(0), np.where(scale > 0, scale, 1)]), y_scaling=np.array([[0.0], [1.0]]), seen=hash_keys([], "composition"))
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #ab410e71
 PROPERTIES = ("mp_formation_energy", "mp_energy_above_hull", "mp_magnetic_moment", "mp_band_gap", "oqmd_formation_enthalpy", "oqmd_energy_per_atom", "oqmd_volume_per_atom", "oqmd_band_gap")

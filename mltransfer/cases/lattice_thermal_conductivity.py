@@ -104,7 +104,7 @@ def read_sources(
         for few, epochs in ((data[:1], 30), (data, 20)):
             made += pretrain(few, usual_descriptors("composition"), n_models=n_models, hidden=(128, 64), exclude=keys,
                              schedule=Schedule(epochs=epochs), random_state=random_state, **how)
-    if (leak := seen_by(made, keys)).any(): raise ValueError(f"{leak.sum()} target crystals are in a source")
+    if (leak := seen_by(made, keys, "composition")).any(): raise ValueError(f"{leak.sum()} target crystals are in a source")
     return made
 
 

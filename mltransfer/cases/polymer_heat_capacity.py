@@ -83,7 +83,7 @@ def starter_encoders(
     "Load the multi-task encoders of the starter library, after checking everything in it that is suitable."
     library = Library.starter()
     models = library.load(suitable(library))
-    if (leak := seen_by(models, target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in the starter library")
+    if (leak := seen_by(models, target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in the starter library")
     return [m for m in models if len(m.tasks) > 1]
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
@@ -319,7 +319,7 @@ def columns(
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
     "Compute everything that any method may read; refuse sources that have seen a target polymer."
     known = [s for name, group in sources.items() if "null" not in name for s in group]
-    if (leak := seen_by([*known, *singles], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    if (leak := seen_by([*known, *singles], target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     table, n_groups = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
     blocks = {"atoms": table[:, :1], "groups": table[:, :n_groups], "fragments": table[:, n_groups:]}
     for name, group in sources.items(): blocks |= read_sources(table, group, name)

@@ -157,7 +157,7 @@ def gather(
     found.single["hansen"] = pretrain(hansen(), usual_descriptors("polymer"), n_models=2, recipe="yamada-1", n_columns=(100, 200), schedule=Schedule(epochs=60), **how)
     if size.encoders:
         found.other.extend(pretrain(others(), usual_descriptors("polymer"), n_models=size.encoders, hidden=(256, 64), schedule=Schedule(epochs=60, batch_size=32), **how))
-    if (leak := seen_by(found.all(), sorted(exclude))).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    if (leak := seen_by(found.all(), sorted(exclude), "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     return found
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #11cee318
