@@ -282,9 +282,9 @@ def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_] | None:
             if kind not in keys: keys[kind] = {i: k for i, row in enumerate(rows) if (k := _key(row, kind)) is not None}
             alike = [s for s in piece if any(t.kind == kind for t in s.tasks)]
             out[list(keys[kind])] |= seen_by(alike, list(keys[kind].values()), kind)
-    read = set().union(*keys.values())
-    if bad := [(i, row, f"no key of a {' or '.join(keys)}") for i, row in enumerate(rows) if i not in read]:
-        raise bad_rows("materials", bad, len(rows))
+    unread = [i for i, row in enumerate(rows) if not any(i in k for k in keys.values())]
+    bad = [i for i in unread if all(_key(rows[i], kind) is None for kind in KEYS)]
+    if bad: raise bad_rows("materials", [(i, rows[i], "it has no key") for i in bad], len(rows))
     return out
 
 
