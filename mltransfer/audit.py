@@ -95,11 +95,6 @@ def _check_table(table: ArrayLike) -> NDArray[np.float64]:
     return check_table(Z)
 
 # %% ../nbs/53_audit.ipynb #b216fae9
-def _hashes(key: str, kind: Kind, kinds: frozenset[Kind]) -> NDArray[np.uint64]:
-    "All hashes under which sources of some kinds may know a material."
-    return np.concatenate([hash_keys(aliases(key, kind, k), k) for k in sorted(kinds)])
-
-
 def _listed(numbers: NDArray[np.integer]) -> str:
     "Rising numbers, neighbours joined: 0, 3-5, 8."
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
@@ -113,6 +108,11 @@ def _check_rules(sources: Sequence[SourceModel]) -> None:
         f"{len(old)} of {len(sources)} sources cannot tell what they have seen, because their keys follow other rules "
         f"(sources[i] for i = {_listed(np.array(old))}): train them again with this version (`pretrain`), or give them "
         "`seen=hash_keys(keys, kind)` of their training rows and the `key_rules` of this version in the card")
+
+# %% ../nbs/53_audit.ipynb #1ba6983f
+def _hashes(key: str, kind: Kind, kinds: frozenset[Kind]) -> NDArray[np.uint64]:
+    "All hashes under which sources of some kinds may know a material."
+    return np.concatenate([hash_keys(aliases(key, kind, k), k) for k in sorted(kinds)])
 
 
 def _sightings(sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind) -> NDArray[np.bool_]:
