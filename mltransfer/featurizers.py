@@ -22,7 +22,7 @@ FEATURIZERS = {name: module for module, names in {
 }.items() for name in names}
 
 # what descriptions of version 0.1.0 leave unsaid: old networks read what they were trained on
-FORMER = {"CompositionDescriptors": {"as_written": True}}
+FORMER = {"CompositionDescriptors": {"as_written": True}, "Constitution": {"coarse": True}}
 
 def featurizer_parts(
     featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
@@ -33,7 +33,14 @@ def featurizer_parts(
     for part in parts:
         if type(part).__module__ != f"mltransfer.{FEATURIZERS.get(type(part).__name__)}":
             raise ValueError(f"{type(part).__name__} cannot be saved; known descriptors are {sorted(FEATURIZERS)}")
-    return [{"name": type(p).__name__, "params": p.get_params(deep=False)} for p in parts]
+    return [{"name": type(p).__name__, "params": _params(p)} for p in parts]
+
+
+def _params(part: TransformerMixin) -> dict[str, Any]:
+    "Parameters, without those that version 0.1.0 left unsaid: an old source keeps its id."
+    former = FORMER.get(type(part).__name__, {})
+    known = part.get_params(deep=False)
+    return {k: v for k, v in known.items() if k not in former or v != former[k]}
 
 
 def build_featurizer(
@@ -49,7 +56,7 @@ def build_featurizer(
     return made[0] if len(made) == 1 else make_union(*made)
 
 # %% ../nbs/26_featurizers.ipynb #4979696b
-_ORGANIC = {"Constitution": {}, "Morgan": {"n_bits": 1024, "counts": True, "per_heavy_atom": True}}
+_ORGANIC = {"Constitution": {"coarse": False}, "Morgan": {"n_bits": 1024, "counts": True, "per_heavy_atom": True}}
 _INORGANIC = {"ElementFractions": {}, "CompositionDescriptors": {"as_written": False}}
 _USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": _INORGANIC}
 

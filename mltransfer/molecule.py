@@ -441,6 +441,7 @@ class RDKitDescriptors(_OfUnits):
 
 # %% ../nbs/21_molecule.ipynb #08c8cee8
 _ELEMENTS = ("H", "Li", "B", "C", "N", "O", "F", "Na", "Si", "P", "S", "Cl", "K", "Ge", "Se", "Br", "Sn", "I")
+_FINE = {"Li", "Na", "K", "Ge", "Se", "Sn"} # other elements in version 0.1.0
 _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial ring of a polymer does not count
     "aromatic_atom": "a", "ring_atom": "[r3,r4,r5,r6,r7,r8]", "double_bond": "*=*", "triple_bond": "*#*",
     "ion": "[!+0;!$([+]~[-]);!$([-]~[+])]", # a charge that no neighbour balances, as in nitro groups
@@ -453,19 +454,36 @@ class Constitution(_OfUnits):
 
     _what = "SMILES"
 
+    def __init__(
+        self,
+        *,
+        coarse: bool = False, # The fewer columns of version 0.1.0, without ions and without metals of their own
+    ):
+        self.coarse = coarse
+
     def _read_unit(self, row: Any) -> Chem.Mol: return read_molecule(row)
 
+    @property
+    def _elements(self) -> tuple[str, ...]:
+        return tuple(e for e in _ELEMENTS if not (self.coarse and e in _FINE))
+
+    @property
+    def _groups(self) -> dict[str, str]:
+        if not self.coarse: return _GROUPS
+        return {n: s for n, s in _GROUPS.items() if n != "ion"} | {"donor": "[N,O,S;!H0]"}
+
     def _names(self) -> list[str]:
-        return [f"{n} [mol/kg]" for n in ("atoms", *_ELEMENTS, "other_element", *_GROUPS, "rotatable_bond")]
+        counted = ("atoms", *self._elements, "other_element", *self._groups, "rotatable_bond")
+        return [f"{n} [mol/kg]" for n in counted]
 
     def _describe(self, units: list[Chem.Mol]) -> NDArray[np.float64]:
-        queries = [Chem.MolFromSmarts(s) for s in _GROUPS.values()]
+        queries = [Chem.MolFromSmarts(s) for s in self._groups.values()]
         return np.array([self._row(mol, queries) for mol in units])
 
     def _row(self, mol: Chem.Mol, queries: list[Chem.Mol]) -> NDArray[np.float64]:
         symbols = [a.GetSymbol() for a in mol.GetAtoms()]
         hydrogens = sum(a.GetTotalNumHs() for a in mol.GetAtoms())
-        elements = [symbols.count(e) + hydrogens * (e == "H") for e in _ELEMENTS]
+        elements = [symbols.count(e) + hydrogens * (e == "H") for e in self._elements]
         total = len(symbols) + hydrogens
         groups = [len(mol.GetSubstructMatches(q, maxMatches=100_000)) for q in queries]
         small = [1 <= mol.GetRingInfo().MinBondRingSize(b.GetIdx()) <= 8 for b in mol.GetBonds()]

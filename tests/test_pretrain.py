@@ -129,13 +129,28 @@ def test_groups_that_cannot_be_split_are_refused(groups):
 
 def test_a_source_is_tested_on_scaffolds_that_it_has_not_seen(liquid):
     [source] = pretrain([liquid], Constitution(), groups=scaffold_groups, **short)
-    seen = np.isin(hash_keys(sorted(set(liquid.groups)), "molecule"), source.seen)
-    scaffold = dict(zip(hash_keys(sorted(set(liquid.groups)), "molecule"), seen))
-    unseen = [k for k in set(liquid.groups) if not scaffold[hash_keys([k], "molecule")[0]]]
-    known = [k for k in set(liquid.groups) if scaffold[hash_keys([k], "molecule")[0]]]
+    keys = sorted(set(liquid.keys))
+    seen = seen_by([source], liquid.groups, "molecule")
+    of = dict(zip(liquid.keys, seen))
+    unseen, known = ([k for k in keys if of[k] == answer] for answer in (False, True))
     assert not set(scaffold_groups(unseen)) & set(scaffold_groups(known))
     assert len(unseen) == source.card["metrics"]["liquid_heat_capacity"]["rows"]["test"]
     assert source.card["split"] == "scaffold_groups"
+
+
+def test_isomers_are_learnt_apart_and_held_out_together(liquid):
+    isomers = ["C/C=C\\C", "C/C=C/C"]
+    rows = [*isomers, *("C" * i + "O" for i in range(1, 60))]
+    data = toy("molecule", rows)
+    X, _ = join([data])
+    assert set(isomers) <= set(X.index), "two rows, each with its own value"
+    assert not {*isomers, "CC=CC"} & set(join([data], ["CC=CC"])[0].index), "the group leaves out both"
+    assert not set(isomers) & set(join([data], isomers[:1])[0].index), "one leaves out the other"
+    for seed in range(8):
+        [source] = pretrain([data], Constitution(), n_columns=(3, 5), hidden=(4,), random_state=seed, schedule=Schedule(epochs=1), progress=False)
+        cis, trans = seen_by([source], isomers, "molecule")
+        n_test = source.card["metrics"]["toy"]["rows"]["test"]
+        assert cis == trans and n_test == len(rows) - sum(np.isin([hash_keys([k], "molecule")[0] for k in data.groups], source.seen))
 
 
 # --- scales
