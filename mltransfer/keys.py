@@ -255,7 +255,7 @@ def open_ends(
         raise ValueError("the two open ends carry different bonds, so the units cannot be joined")
     return ends[0], ends[1]
 
-
+# %% ../nbs/01_keys.ipynb #b539ed2a
 def _check_pieces(mol: Chem.Mol) -> None:
     "Refuse pieces beside the unit that are no counter-ions, or too many or too few of them."
     pieces = [[mol.GetAtomWithIdx(i) for i in piece] for piece in Chem.GetMolFrags(mol)]

@@ -5,6 +5,7 @@
 # %% ../nbs/13_repeat_units.ipynb #f8989610
 from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 from rdkit import Chem
@@ -31,6 +32,7 @@ def chain(
 
 def _shortest(smiles: str) -> Chem.Mol:
     "The shortest repeat unit without stereo marks, with its counter-ions."
+    if is_copolymer(smiles): raise ValueError("no molecule stands for a copolymer; read its units one by one")
     return Chem.MolFromSmiles(group_key(polymer_key(smiles), "polymer"))
 
 
@@ -85,9 +87,10 @@ def read_molecule(
     repeat: Repeat = "ring", # What stands for a repeat unit
 ) -> Chem.Mol: # A closed-shell molecule without `*`
     "Read a row: a molecule as it is, a repeat unit as the molecule that stands for it."
-    if repeat not in Repeat.__args__: raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
-    if is_copolymer(smiles): raise ValueError("no molecule stands for a copolymer; read each of its units")
-    if not isinstance(smiles, str) or not has_open_ends(smiles):
+    if repeat not in Repeat.__args__:
+        raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
+    is_unit = is_copolymer(smiles) or isinstance(smiles, str) and has_open_ends(smiles)
+    if not is_unit:
         return Chem.MolFromSmiles(group_key(molecule_key(smiles), "molecule"))
     if repeat == "ring": return ring(smiles)
     capped = Chem.RWMol(chain(smiles, 3 if repeat == "oligomer" else 1))
@@ -96,7 +99,7 @@ def read_molecule(
 
 # %% ../nbs/13_repeat_units.ipynb #5ea7d3ec
 def mass_fractions(
-    row: str | Mapping[str, float], # A repeat unit, or a copolymer: mole fraction of each repeat unit
+    row: str | Mapping[str, float], # A repeat unit, or a copolymer: mole fraction of each unit
 ) -> dict[str, float]: # Mass fraction of each shortest unit, by its key without stereo marks
     "Return the repeat units of a polymer with their mass fractions."
     moles = shortest_units(row, stereo=False)
@@ -106,14 +109,16 @@ def mass_fractions(
 
 # %% ../nbs/13_repeat_units.ipynb #e51dd5ef
 def draw(
-    smiles: list[str], # Molecules or repeat units
+    smiles: list[str | Mapping[str, float]], # Molecules, repeat units or copolymers
     repeat: Repeat = "ring", # What stands for a repeat unit
-    legends: list[str] | None = None, # A name under each picture; the SMILES if `None`
+    legends: list[str] | None = None, # A name under each picture; the row if `None`
 ) -> Image: # Shown by a notebook
     "Draw the molecules that stand for rows, four in a line."
     from rdkit.Chem import Draw
-    mols = [read_molecule(s, repeat) for s in smiles]
-    return Draw.MolsToGridImage(mols, molsPerRow=4, subImgSize=(170, 150), legends=legends or list(smiles), returnPNG=False)
+    units = [shortest_units(row) if is_copolymer(row) else [row] for row in smiles]
+    mols = [reduce(Chem.CombineMols, [read_molecule(u, repeat) for u in row]) for row in units]
+    names = legends or list(map(str, smiles))
+    return Draw.MolsToGridImage(mols, 4, subImgSize=(170, 150), legends=names, returnPNG=False)
 
 # %% ../nbs/13_repeat_units.ipynb #7d6e691e
 def _why_not(row: Any, kind: Kind) -> str:

@@ -20,7 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from .core import Kind, as_rows, bad_rows, check_table, check_target, read_rows, seeds
-from .keys import KEYS, group_key
+from .keys import KEYS, group_key, is_copolymer, shortest_units
 
 # %% auto #0
 __all__ = ['groups_of', 'scaffold_groups', 'cluster_groups', 'check_groups', 'BalancedGroupKFold', 'RepeatedDraws',
@@ -43,8 +43,9 @@ def scaffold_groups(
 ) -> NDArray[np.object_]: # SMILES of each scaffold, empty without a ring, shape (n_samples,)
     "Return the Bemis-Murcko scaffold of each row."
     if kind not in ("molecule", "polymer"): raise ValueError(f"a {kind} has no scaffold")
-    mols = [Chem.MolFromSmiles(key) for key in groups_of(smiles, kind)]
-    return np.array([Chem.MolToSmiles(GetScaffoldForMol(mol)) for mol in mols], dtype=object)
+    scaffold = lambda unit: Chem.MolToSmiles(GetScaffoldForMol(Chem.MolFromSmiles(unit)))
+    units = [shortest_units(k) if is_copolymer(k) else [k] for k in groups_of(smiles, kind)]
+    return np.array([".".join(sorted({*map(scaffold, row)})) for row in units], dtype=object)
 
 # %% ../nbs/23_splits.ipynb #11807d68
 def cluster_groups(

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from mltransfer.composition import MoleculeComposition
 from mltransfer.keys import open_ends, read_smiles
 from mltransfer.molecule import (
     MACCS, SECFP, AtomPair, CDKLikeExtended, CDKLikeGraph, CDKLikeHybridization, CDKLikeStandard, Constitution, EState, FeatureMorgan,
@@ -185,6 +186,53 @@ def test_what_the_cdk_like_kinds_see():
     assert same(CDKLikeHybridization, "C=CC=C", "C=CC=C") and not same(CDKLikeGraph, "CC=O", "CC=S")
     rings = pd.DataFrame(CDKLikeExtended(counts=True).transform(["C1CC1", "c1ccc2ccccc2c1", "C1CCCCCCCC1", "*CC*"])[:, -6:])
     assert rings.to_numpy().tolist() == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 2, 0, 0], [0] * 6, [0] * 6]
+
+
+# ---- one material, one row of descriptors
+
+spellings = [
+    ("CCO", "OCC", "C(O)C", "[CH3][CH2][OH]", "CC([2H])O", "[13CH3]CO"), ("CS(C)=O", "C[S+](C)[O-]", "[O-][S+](C)C"), ("CN=[N+]=[N-]", "C[N-][N+]#N"),
+    ("CCCC[n+]1ccn(C)c1.[Cl-]", "[Cl-].CCCCn1cc[n+](C)c1", "CCCCN1C=C[N+](C)=C1.[Cl-]"), ("O=C(O)/C=C/C(=O)O", r"O=C(O)/C=C\C(=O)O", "O=C(O)C=CC(=O)O"),
+    ("C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "CC(N)C(=O)O"), ("CC(=O)O[Na]", "CC(=O)[O-].[Na+]", "[Na+].[O-]C(C)=O"),
+    ("*CC(*)S(C)=O", "*C(C*)[S+](C)[O-]", "*CC(S(C)=O)CC(*)S(C)=O"), ("*C/C=C/C*", "*CC=CC*", r"*C/C=C\C*", "*/C=C/CC*"),
+    ("*CC(*)C(=O)[O-].[Na+]", "[Na+].*C(C*)C(=O)[O-]", "*CC(*)C(=O)O[Na]", "*CC(C([O-])=O)CC(*)C([O-])=O.[Na+].[Na+]"),
+    ("*CC[n+]1ccn(*)c1.[Br-]", "[Br-].*CCn1cc[n+](*)c1", "*C[n+]1ccn(C*)c1.[Br-]"), ("*CC(*)C", "*CC([2H])(*)C", "*C[C@H](C)*"),
+    ({"*CC*": 1, "*CC(*)C": 1}, {"*C(C)C*": 2, "*CCCC*": 1}, "*CC*:0.5|*CC(*)C:0.5", "*C*:2|*CC(*)C:1"), ({"*CC*": 1}, "*CC*", {"*C*": 1, "*CC*": 3}),
+]
+
+
+@pytest.mark.parametrize("featurizer", [*native, MoleculeComposition()], ids=repr)
+def test_one_material_has_one_row_of_descriptors(featurizer):
+    chosen = [w for w in spellings if not isinstance(featurizer, RDKitDescriptors) or not any(ion in str(w) for ion in ("+", "Na"))]
+    Z, start = featurizer.transform([w for ways in chosen for w in ways]), 0
+    for ways in chosen:
+        np.testing.assert_array_equal(Z[start:start + len(ways)], Z[[start] * len(ways)], err_msg=str(ways))
+        start += len(ways)
+    assert len(np.unique(Z, axis=0)) > len(chosen) // 2, "and different ones differ"
+
+
+@settings(max_examples=25)
+@given(st.sampled_from([ways for ways in spellings if isinstance(ways[0], str) and "*" not in ways[0]]), st.randoms(use_true_random=False))
+def test_no_order_of_atoms_or_spelling_of_charges_changes_a_row(ways, random):
+    turned = [shuffled(Chem.MolFromSmiles(w), random) for w in ways]
+    for featurizer in (Morgan(256, counts=True, per_heavy_atom=True), Constitution(), MoleculeComposition()):
+        Z = featurizer.transform([*ways, *turned])
+        np.testing.assert_array_equal(Z, Z[[0] * len(Z)])
+
+
+def test_a_copolymer_is_its_units_by_mass():
+    "An alternating copolymer written as one unit holds the same atoms as the mixture of its units."
+    mixed, alternating = {"*CC(*)C": 1, "*OCC(*)c1ccccc1": 1}, "*CC(C)OCC(*)c1ccccc1"
+    count = Constitution().set_output(transform="pandas").transform([mixed, alternating])
+    atoms = [f"{e} [mol/kg]" for e in ("atoms", "H", "C", "O", "aromatic_atom", "ring_atom")]
+    np.testing.assert_allclose(count.loc[0, atoms], count.loc[1, atoms], rtol=1e-5)
+    atoms = MoleculeComposition().set_output(transform="pandas").transform([mixed, alternating])
+    atoms = atoms.loc[:, ~atoms.columns.str.startswith("sum:")].to_numpy() # sums are per mole of units
+    np.testing.assert_allclose(*atoms, rtol=1e-4, atol=1e-4)
+    a, b, both = Morgan(256).transform(["*CC*", "*CC(*)c1ccccc1", {"*CC*": 0.5, "*CC(*)c1ccccc1": 0.5}])
+    np.testing.assert_allclose(both, 0.2122 * a + 0.7878 * b, atol=1e-3)
+    with pytest.raises(ValueError, match="row 1: .*fraction of .* must be positive"): Morgan(64).fit(["*CC*", {"*CC*": -1}])
+    assert list(Morgan(64).readable([{"*CC*": 1, "*CC(*)C": 1}, {"*CC*": 0}, "*CC"])) == [True, False, False]
 
 
 # ---- constitution
