@@ -20,18 +20,15 @@ from joblib.hashing import NumpyHasher
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import RegressorMixin, clone
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import _num_samples, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import _num_samples, column_or_1d
 from tqdm.auto import tqdm
 
 from . import __version__
 from .audit import LeakageWarning, Splits, check_splits
-from .core import Task, as_rows, check_target, log_target, seeds
+from .core import Task, as_rows, check_target, check_weight, fit_params, log_target, seeds
 from .library import Library
 from .metrics import mae, scores
 from .rank import untrained_like
@@ -154,21 +151,9 @@ def piece(
     with np.load(file, allow_pickle=False) as kept: return dict(kept)
 
 # %% ../nbs/60_validate.ipynb #57aa9878
-def _fit_params(model: RegressorMixin, given: dict[str, Any]) -> dict[str, Any]:
-    "What the fit of a model takes of `given`, by the names it takes it under."
-    if isinstance(model, TransformedTargetRegressor):
-        return _fit_params(model.regressor, given)
-    if isinstance(model, Pipeline):
-        parts = {n: _fit_params(step, given) for n, step in model.steps if hasattr(step, "fit")}
-        return {f"{n}__{k}": v for n, part in parts.items() for k, v in part.items()}
-    searches = isinstance(model, (GridSearchCV, RandomizedSearchCV))
-    return {k: v for k, v in given.items()
-            if has_fit_parameter(model, k) or (searches and k == "groups")}
-
-
 def _fit(model: RegressorMixin, X: Any, y: NDArray, given: dict[str, Any]) -> RegressorMixin:
-    "Fit a copy; groups and task go to fits that take them, also through scikit-learn's routing."
-    model, params = clone(model), _fit_params(model, given)
+    "Fit a copy; groups, weights and task go to fits that take them, also through scikit-learn's routing."
+    model, params = clone(model), fit_params(model, **given)
     routed = {} if params else {k: v for k, v in given.items() if _consumes(model, k)}
     with config_context(enable_metadata_routing=bool(routed)), warnings.catch_warnings():
         # a kernel parameter of a Gaussian process at its bound
@@ -238,6 +223,7 @@ def evaluate(
     splits: Splits, # Repeats, each a list of (training, test) rows
     *,
     groups: Iterable[Any] | None = None, # Group of each row: given to fits that take it
+    sample_weight: ArrayLike | None = None, # Weight of each row in the fits; all count alike as test
     task: Task | None = None, # Property: given to fits that take it; with `log` errors are factors
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show a bar
@@ -251,7 +237,8 @@ def evaluate(
     if _num_samples(X) != len(y): raise ValueError(f"X has {_num_samples(X)} rows, but y has {len(y)}")
     splits, codes = check_splits(splits, len(y)), check_groups(groups, len(y))
     if groups is not None: _warn_of_torn(splits, codes)
-    given = {"groups": None if groups is None else codes, "task": task}
+    given = {"groups": None if groups is None else codes, "task": task,
+             "sample_weight": check_weight(sample_weight, y)}
     given = {k: v for k, v in given.items() if v is not None}
     jobs = [_Job(m, r, s, *split) for r, repeat in enumerate(splits)
             for s, split in enumerate(repeat) for m in methods]

@@ -165,6 +165,15 @@ def test_inner_searches_get_groups(search, wrap):
     with pytest.raises(ValueError, match="method 'm' in split 0 of repeat 0"): quick({"m": wrap(search)}, X, y, splits)
 
 
+def test_weights_reach_the_fits():
+    weight = np.repeat([0.0, 1.0], 30)
+    rows = [[(np.r_[0:20, 30:50], np.r_[20:30, 50:60])]]
+    half = [[(np.r_[30:50], np.r_[20:30, 50:60])]]
+    weighted, less = quick({"m": Ridge()}, X, y, rows, sample_weight=weight), quick({"m": Ridge()}, X, y, half)
+    assert np.allclose(weighted.predictions["predicted"], less.predictions["predicted"])
+    with pytest.raises(ValueError, match="sample_weight has shape"): quick({"m": Ridge()}, X, y, rows, sample_weight=weight[1:])
+
+
 def test_groups_count_as_one_material():
     "Every row ten times is no new knowledge."
     groups = np.repeat(np.arange(60), 5)
