@@ -23,6 +23,7 @@ from safetensors.torch import load as load_tensors, save as save_tensors
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from . import __version__
 from .core import seeds
 from .networks import MLP, Network, build_network
 
@@ -345,7 +346,7 @@ def train_many(
     columns = [np.arange(X.shape[1])] * len(specs) if columns is None else columns
     if len(columns) != len(specs): raise ValueError(f"got {len(specs)} shapes of networks, but {len(columns)} choices of columns")
     if checkpoint: Path(checkpoint).mkdir(parents=True, exist_ok=True)
-    data = _digest(X, Y, rows, valid, asdict(schedule), device) if checkpoint else ""
+    data = _digest(__version__, X, Y, rows, valid, asdict(schedule), device) if checkpoint else ""
     spread, jobs, todo = seeds(random_state, len(specs)), _jobs(specs, stack), []
     for job in jobs:
         w, c, s = ([each[i] for i in job] for each in (specs, columns, spread))

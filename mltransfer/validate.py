@@ -85,14 +85,13 @@ class Evaluation:
         names, index = list(self.table["method"].unique()), ["repeat", "split"]
         wrong = [m for m in (method, baseline) if m not in names]
         if wrong: raise ValueError(f"no method {wrong[0]!r}; there are {names}")
-        if interval == "corrected t":
-            wide = self.table.pivot(index=index, columns="method", values="mae")
-            a, b, share = wide[method], wide[baseline], (self.table["n_test"] / self.table["n_train"]).mean()
-            return compare(a, b, test_over_train=share, level=level).rename(method)
         p = self._scaled().eval("off = abs(predicted - measured)")
         wide = [p[p["method"] == m].pivot(index=index, columns="row", values="off") for m in (method, baseline)]
+        n, tested = self.table["n_train"].mean(), self.table["n_test"].mean()
+        if interval == "corrected t":
+            e, b = (w.sum(axis=1) / tested for w in wide)
+            return compare(e, b, test_over_train=tested / n, level=level).rename(method)
         groups = p.drop_duplicates("row").set_index("row")["group"].loc[wide[0].columns]
-        n = self.table["n_train"].mean()
         return compare_rows(*wide, n_train=n, groups=groups, level=level).rename(method)
 
     def compare_all(

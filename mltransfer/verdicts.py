@@ -109,7 +109,7 @@ def compare_rows(
         raise ValueError(f"{len(groups)} groups for {E.shape[1]} rows")
     if not n_train > 0: raise ValueError(f"n_train must be above 0, got {n_train}")
     J, n_test = len(E), tested.sum(axis=1)
-    e, b = (np.nansum(M, axis=1) / n_test for M in (E, B))
+    e, b = (np.nansum(M, axis=1) / n_test.mean() for M in (E, B)) # each tested row counts alike
     found = compare(e, b, test_over_train=n_test.mean() / n_train, level=level)
     if not found["spread"] > 0: return found # one draw, or draws that are all alike
     # draws share the part n_train / N of their rows; what they share does not show in their variance

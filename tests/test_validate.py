@@ -93,6 +93,14 @@ def test_words_of_an_evaluation():
     assert folds.compare("ridge", "median")["draws"] == 5, "the folds of one repeat count"
 
 
+def test_ratios_are_those_of_the_printed_errors():
+    result = quick(methods, X[:58], y[:58], [list(KFold(5, shuffle=True, random_state=r).split(X[:58])) for r in range(2)])
+    errors = result.summary()["mae"]
+    for interval in ("crossed t", "corrected t"):
+        found = result.compare("ridge", "median", interval=interval)
+        assert found[["mae", "baseline", "ratio"]].tolist() == pytest.approx([errors["ridge"], errors["median"], errors["ridge"] / errors["median"]])
+
+
 def test_names_of_the_verdicts_are_found_here_too():
     import mltransfer.validate, mltransfer.verdicts
     for name in ("compare", "compare_rows", "verdict", "NegativeTransferWarning", "Interval"):

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from mltransfer.verdicts import (FEWEST, NegativeTransferWarning, compare, compare_rows, in_words, judge,
-                                 ratio_text, verdict)
+from mltransfer.verdicts import (NegativeTransferWarning, compare, compare_rows, in_words, judge,
+                                 mean_ratio, ratio_text, verdict)
 
 WORDS = {"better", "worse", "no difference shown", "too few draws to say"}
 word = lambda c: verdict(c, warn=False)
-errors = st.integers(FEWEST, 12).flatmap(
+errors = st.integers(5, 12).flatmap(
     lambda n: st.tuples(*(arrays(float, n, elements=st.floats(1e-3, 1e3)) for _ in range(2))))
 
 
@@ -101,7 +101,7 @@ def test_rows_that_no_draw_tests_do_not_count():
 
 # --- words
 
-@pytest.mark.parametrize("n", range(1, FEWEST))
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_few_draws_get_no_interval_and_no_word(n):
     rng = np.random.default_rng(0)
     c = compare(0.1 * rng.uniform(0.9, 1, n), np.ones(n), test_over_train=0)
@@ -115,7 +115,8 @@ def test_few_draws_get_no_interval_and_no_word(n):
 def test_no_spread_is_no_certainty(n):
     b = np.random.default_rng(0).uniform(1, 2, n)
     assert word(compare(b, b, test_over_train=1)) == "no difference shown"
-    assert word(compare(0.9 * b, b, test_over_train=1)) == "too few draws to say"
+    constant = compare(0.9 * b, b, test_over_train=1)
+    assert word(constant) == "too few draws to say" and constant[["low", "high", "p"]].isna().all()
     assert word(compare(np.full(n, 0.9), np.ones(n), test_over_train=1)) == "too few draws to say"
     assert word(compare(np.zeros(n), b, test_over_train=1)) == "too few draws to say", "an error of zero"
 
@@ -139,6 +140,27 @@ def test_a_warning_comes_with_numbers_unless_there_is_a_gain(recwarn):
         verdict(worse.rename("it"))
     with pytest.warns(NegativeTransferWarning, match="too few draws to say: the error of the method is 0.50 times"):
         verdict(compare([1, 2], [2, 4], test_over_train=0))
+
+
+@pytest.mark.parametrize("low, high, said", [
+    (0.98, 0.996, "no difference shown"), (0.98, 0.994, "better"), (1.004, 1.2, "no difference shown"), (1.006, 1.2, "worse")])
+def test_no_word_beside_a_bound_that_prints_as_one(low, high, said):
+    c = pd.Series({"ratio": np.sqrt(low * high), "low": low, "high": high, "wins": 1.0, "mae": 1.0, "baseline": 1.0})
+    assert word(c) == said and ("1.00" in ratio_text(c)) == (said == "no difference shown")
+
+
+def test_five_draws_are_enough_for_a_word():
+    assert word(compare([1, 1.1, 1, 0.9, 1], [3, 3, 3.1, 3, 2.9], test_over_train=0.2)) == "better"
+
+
+# --- many targets
+
+def test_mean_over_targets_is_a_t_interval_of_the_logarithms():
+    ratios = np.random.default_rng(0).uniform(0.7, 1.1, 12)
+    found, logs = mean_ratio(ratios), np.log(ratios)
+    low, high = stats.t.interval(0.95, 11, logs.mean(), logs.std(ddof=1) / np.sqrt(12))
+    assert found[["ratio", "low", "high"]].tolist() == pytest.approx(np.exp([logs.mean(), low, high]).tolist())
+    assert found["wins"] == (ratios < 1).mean() and word(mean_ratio(ratios[:4])) == "too few draws to say"
 
 
 # --- several methods
