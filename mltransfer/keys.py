@@ -21,10 +21,10 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['KEY_RULES', 'Beads', 'SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends',
-           'is_copolymer', 'shortest_units', 'polymer_key', 'mark_ends', 'check_amounts', 'parse_formula',
-           'read_composition', 'reduce_amounts', 'composition_key', 'from_weights', 'warn_percent', 'structure_key',
-           'group_key', 'in_reserve']
+__all__ = ['KEY_RULES', 'SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'is_copolymer',
+           'shortest_units', 'polymer_key', 'mark_ends', 'check_amounts', 'parse_formula', 'read_composition',
+           'reduce_amounts', 'composition_key', 'from_weights', 'warn_percent', 'structure_key', 'group_key',
+           'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #bf66f53e
 KEY_RULES: int = 2 # raised whenever a material gets another key
@@ -322,9 +322,9 @@ def _cut(mol: Chem.Mol) -> tuple[list[Chem.Mol], list[str]]:
     return [pieces[i] for i in np.argsort(place)], bonds
 
 # %% ../nbs/01_keys.ipynb #7e79571a
-Beads = list[tuple[str, str]] # SMILES of each bead, and the kind of bond that follows it
+_Beads = list[tuple[str, str]] # SMILES of each bead, and the kind of bond that follows it
 
-def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list[Beads]:
+def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list[_Beads]:
     "All ways to read a closed necklace: its shortest period in every rotation and both directions."
     forwards = [(_bead(m, (1, 2)), k) for m, k in zip(pieces, bonds)]
     backwards = [(_bead(m, (2, 1)), k) for m, k in zip(pieces[::-1], bonds[-2::-1] + bonds[-1:])]
@@ -344,15 +344,15 @@ def _to_join(mol: Chem.Mol, end: int) -> Chem.Mol:
     return mol
 
 
-def _join(beads: Beads) -> Chem.Mol:
-    "Beads in a row, joined out to in; the first and the last end stay open."
+def _join(beads: _Beads) -> Chem.Mol:
+    "_Beads in a row, joined out to in; the first and the last end stay open."
     chain = Chem.MolFromSmiles(beads[0][0])
     for smiles, _ in beads[1:]: # one by one: between two joints `molzip` may forget cis and trans
         pair = Chem.CombineMols(_to_join(chain, 2), _to_join(Chem.MolFromSmiles(smiles), 1))
         chain = Chem.molzip(pair, _joint)
     return chain
 
-
+# %% ../nbs/01_keys.ipynb #6f43c7cf
 def _unit(smiles: str, *, flat: bool) -> tuple[str, int]:
     "Key of a repeat unit, with or without stereo marks, and how many shortest units it holds."
     mol, ions = _labelled(smiles, flat=flat)
