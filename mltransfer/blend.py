@@ -22,11 +22,12 @@ from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted
 
 from .candidates import MiddleTrees, on, stack
-from .core import Task, check_target
+from .core import Task, check_target, is_table
 from .finetune import begin_from
 from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
 from .rank import Descriptors, untrained_like
+from .repeat_units import check_kind
 from .source import EstimatorSource, SourceModel
 from .splits import check_groups
 from .training import Schedule, train
@@ -165,7 +166,8 @@ Folds = list[tuple[NDArray[np.integer], NDArray[np.integer]]]
 
 def _folds(groups: NDArray, random_state: int, quick: bool) -> Folds:
     n_fitted = min(3 if quick else 5, max(1, round(10_000 / len(groups))))
-    return list(GroupKFold(10, shuffle=True, random_state=random_state).split(groups, groups=groups))[:n_fitted]
+    folds = GroupKFold(min(10, len(np.unique(groups))), shuffle=True, random_state=random_state)
+    return list(folds.split(groups, groups=groups))[:n_fitted]
 
 
 def cross_fit(
@@ -175,7 +177,13 @@ def cross_fit(
     folds: Folds, # Rows to fit and rows left out
 ) -> tuple[NDArray[np.float64], list[RegressorMixin]]: # Predictions of the rows left out, fold after fold, and the fitted models
     "Fit a contender on each fold."
-    fitted = [clone(model).fit(X[fit], y[fit]) for fit, _ in folds]
+    fitted = []
+    for k, (fit, _) in enumerate(folds, 1):
+        try: fitted.append(clone(model).fit(X[fit], y[fit]))
+        except ValueError as error:
+            raise ValueError(
+                f"fold {k} of {len(folds)} leaves {len(fit)} rows, on which a contender fails: {error}\n"
+                "Give more rows, or groups of more even size.") from error
     return np.concatenate([m.predict(X[out]) for m, (_, out) in zip(fitted, folds)]), fitted
 
 # %% ../nbs/62_blend.ipynb #eee27dfc
@@ -208,6 +216,12 @@ def _bent(X: NDArray[np.floating], y: NDArray[np.float64], groups: NDArray, rand
     return bent < value
 
 
+def _read(sources: Sequence[SourceModel], X: ArrayLike | Iterable[Any]) -> NDArray[np.float32]:
+    "The table that all sources read; sources of polymers take no monomers."
+    if not is_table(X) and {t.kind for s in sources for t in s.tasks} == {"polymer"}: X = check_kind(X, "polymer")
+    return Descriptors(X).of(sources[0])
+
+
 def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | None, n: int) -> tuple[NDArray[np.float64], NDArray]:
     "Target and groups, if they and the sources are usable."
     if not len(sources) or any(isinstance(s, EstimatorSource) for s in sources): raise ValueError("sources must be one or more networks")
@@ -215,7 +229,7 @@ def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | Non
     y = check_target(y, 50, varies=True)
     if len(y) != n: raise ValueError(f"X has {n} rows, but y has {len(y)}")
     groups = check_groups(groups, n)
-    if (k := groups.max() + 1) < 10: raise ValueError(f"choosing inside the rows takes at least 10 groups, got {k}")
+    if (k := groups.max() + 1) < 3: raise ValueError(f"choosing inside the rows takes at least 3 groups, got {k}")
     return y, groups
 
 # %% ../nbs/62_blend.ipynb #0679df83
@@ -243,7 +257,7 @@ class Blend(RegressorMixin, BaseEstimator):
     ) -> Blend: # Itself
         "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_` and `transfer_share_`."
         if self.n_components < 1: raise ValueError(f"n_components must be at least 1, got {self.n_components}")
-        given = Descriptors(X).of(self.sources[0]) if len(self.sources) else np.empty((0, 0))
+        given = _read(self.sources, X) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))
         hidden = self._hidden(given)
         self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1, hidden.shape[1]), random_state=0)).fit(hidden)
@@ -269,7 +283,7 @@ class Blend(RegressorMixin, BaseEstimator):
 
     def _predict(self, X: ArrayLike | Iterable[Any], which: int) -> NDArray[np.float64]:
         check_is_fitted(self, "leaderboard_")
-        given = Descriptors(X).of(self.sources[0])
+        given = _read(self.sources, X)
         table, _ = self._table(given, self._hidden(given))
         return sum(used[which] * np.mean([m.predict(table) for m in used[2]], axis=0) for used in self._used if used[which] > 0)
 

@@ -92,11 +92,43 @@ def test_direct_models_see_no_source(sources, toy):
         assert np.array_equal(m.predict(table), m.predict(spoilt)) == (kind == "direct"), name
 
 
-def test_a_single_row_is_predicted_like_many(sources, toy):
-    model = Blend(sources, quick=True).fit(*toy)
-    many, direct = model.predict(toy[0]), model.predict_direct(toy[0])
-    np.testing.assert_allclose([model.predict(toy[0][[i]])[0] for i in range(3)], many[:3], rtol=1e-3)
-    assert not np.allclose(many, direct) or model.transfer_share_ == 0
+@pytest.fixture(scope="module")
+def known(sources, toy):
+    "What the sources predict, band gaps, with a little noise."
+    X, rng = toy[0], np.random.default_rng(0)
+    said = np.sum([s.predict(X)[:, 0] for s in sources], axis=0)
+    return X, said + 0.1 * said.std() * rng.normal(size=len(X)), toy[2]
+
+
+@pytest.fixture(scope="module")
+def mixed(sources, known): return Blend(sources, quick=True).fit(*known)
+
+
+def test_the_direct_prediction_knows_no_source(sources, known, mixed):
+    "It is the same whatever the sources have learnt; the mixture is not."
+    X, y, groups = known
+    null = Blend([untrained_like(s, 5) for s in sources], quick=True).fit(X, y, groups)
+    assert 0.5 < mixed.transfer_share_
+    np.testing.assert_allclose(mixed.predict_direct(X), null.predict_direct(X), rtol=1e-6)
+    assert mixed.direct_mae_ > 1.05 * mixed.inner_mae_
+    assert not np.allclose(mixed.predict(X), mixed.predict_direct(X), rtol=1e-2)
+
+
+def test_a_single_row_is_predicted_like_many(known, mixed):
+    X = known[0]
+    for predict in (mixed.predict, mixed.predict_direct):
+        np.testing.assert_allclose([predict(X[[i]])[0] for i in range(3)], predict(X)[:3], rtol=1e-3)
+
+
+def test_most_rows_are_learnt_and_few_say_when_to_stop(sources, toy):
+    "The share is that of the rows that decide when to stop: the larger it is, the less is learnt."
+    source, rng = untrained_like(sources[0], 0), np.random.default_rng(0)
+    X = rng.permuted(np.tile(toy[0], (6, 1)), axis=0)
+    y = source.inputs(X).numpy()[:, :40] @ rng.normal(size=40)
+    y, new, rest = (y - y.mean()) / y.std(), slice(0, 200), slice(200, None)
+    few, most = (TrainOn(source, stop=share, schedule=Schedule(epochs=30, batch_size=16)).fit(X[rest], y[rest]) for share in (0.1, 0.9))
+    few, most = (np.abs(m.predict(X[new]) - y[new]).mean() for m in (few, most))
+    assert few < 0.7 * most
 
 
 def test_raw_inputs_equal_their_table_and_seeds_decide(sources, toy):

@@ -1,0 +1,89 @@
+"""Does each promise have a test that would notice if it were broken? Break them one by one and see: python -m tools.mutations
+
+Each mutation is applied to a copy of the package, and its tests must fail there."""
+import argparse, os, shutil, subprocess, sys, tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+root = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    "A change that breaks a promise, and the tests that must notice."
+    name: str  # What is broken
+    module: str  # File in mltransfer
+    old: str  # Text that stands there once
+    new: str  # Text in its place
+    tests: str  # Arguments of pytest
+
+
+MUTATIONS = [
+    Mutation("BestOf chooses by training error", "candidates.py",
+             "unseen = cross_val_predict(clone(m), X, y, cv=folds, params=given[n])", "unseen = clone(m).fit(X, y, **given[n]).predict(X)",
+             "tests/test_transfer.py -k best_of_chooses"),
+    Mutation("BestOf tears groups apart", "candidates.py", "if groups is None: return list(KFold(", "if True: return list(KFold(", "tests/test_transfer.py -k best_of_keeps_groups"),
+    Mutation("FineTune: members learn their stopping fold", "finetune.py",
+             "learn[m, own], stop[m, rows] = torch.nan, torch.nan", "stop[m, rows] = torch.nan", "tests/test_finetune.py -k noise"),
+    Mutation("FineTune: members stop on the rows that they learn", "finetune.py",
+             "learn[m, own], stop[m, rows] = torch.nan, torch.nan", "learn[m, own], stop[m, own] = torch.nan, torch.nan", "tests/test_finetune.py -k noise"),
+    Mutation("FineTune ignores weights in the loss", "finetune.py", "self.schedule, own)", "self.schedule, None)", "tests/test_finetune.py -k weights_equal"),
+    Mutation("TrainOn learns the stopping rows", "blend.py", "stop, rows = np.split(", "rows, stop = np.split(", "tests/test_blend.py -k most_rows"),
+    Mutation("Blend.predict_direct returns the mixture", "blend.py", "return self._predict(X, 1)", "return self._predict(X, 0)", "tests/test_blend.py -k direct_prediction"),
+    Mutation("intervals come from models that have seen the row", "uncertainty.py", "model = _fit(estimator, rows, train)",
+             "model = _fit(estimator, rows, np.concatenate([train, test]))", "tests/test_uncertainty.py -k equals_mapie"),
+    Mutation("Rescaled ignores weights", "transfer.py", "own = fit_params(line, sample_weight=weight)", "own = {}", "tests/test_transfer.py -k weighted_line"),
+    Mutation("Shotgun.predict_direct returns the mixture", "shotgun.py", "return self._in_blocks(self._direct, X)", "return self._in_blocks(self._models, X)",
+             "tests/test_choices.py -k direct_prediction"),
+    Mutation("Shotgun: weights have seen the fold that they are judged on", "preselection.py",
+             "weights = mixing_weights(predictions[:, train], kinds, y[train], average=average, sample_weight=own)",
+             "weights = mixing_weights(predictions[:, test], kinds, y[test], average=average)", "tests/test_choices.py -k weights_are_judged"),
+    Mutation("Shotgun: weights have seen all rows", "preselection.py",
+             "weights = mixing_weights(predictions[:, train], kinds, y[train], average=average, sample_weight=own)",
+             "weights = mixing_weights(predictions, kinds, y, average=average)", "tests/test_choices.py -k weights_are_judged"),
+    Mutation("Shotgun: the logarithm is always learnt", "preselection.py", "return bool(spread(np.log(y)) + np.log(y).mean() < spread(y))", "return True",
+             "tests/test_choices.py -k logarithm"),
+]
+
+
+def copy(into: Path, package: Path) -> None:
+    "What the tests of a mutation need."
+    shutil.copytree(package / "mltransfer", into / "mltransfer", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests", "tools", "nbs"): (into / name).symlink_to(package / name)
+    for name in ("pytest.ini", "settings.ini"): shutil.copy(package / name, into)
+
+
+def tried(mutation: Mutation, package: Path) -> str:
+    "\"caught\", \"SURVIVED\", or why the table is out of date."
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder)
+        copy(into, package)
+        file = into / "mltransfer" / mutation.module
+        text = file.read_text(encoding="utf-8")
+        if (n := text.count(mutation.old)) != 1: return f"OUT OF DATE: {mutation.module} holds {mutation.old!r} {n} times"
+        file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        env = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *split(mutation.tests)]
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    if done.returncode == 1: return "caught"
+    if done.returncode == 0: return "SURVIVED"
+    return f"OUT OF DATE: pytest {mutation.tests} ends with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+def split(tests: str) -> list[str]:
+    "Words of a command; what follows -k is one."
+    before, k, words = tests.partition(" -k ")
+    return [*before.split(), *(["-k", words] if k else [])]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutations whose name holds this")
+    parser.add_argument("--package", type=Path, default=root, help="checkout to break, this one if not given")
+    args = parser.parse_args()
+    found = {}
+    for m in MUTATIONS:
+        if args.only not in m.name: continue
+        found[m.name] = tried(m, args.package.resolve())
+        print(f"{m.name}: {found[m.name]}", flush=True)
+    sys.exit(any(v != "caught" for v in found.values()))
