@@ -17,9 +17,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
-from .core import Kind, Task, as_rows, check_table, check_target
+from .core import Kind, Task, as_rows, check_table, check_target, read_rows
+from .data import INPUT
+from .keys import KEYS, group_key
 from .source import aliases, check_keys, check_sources, hash_keys
-from .splits import check_groups, groups_of
+from .splits import check_groups
 
 if TYPE_CHECKING: from mltransfer.source import SourceModel
 
@@ -154,6 +156,23 @@ def same_property(
     return words[0] <= words[1] or words[1] <= words[0]
 
 # %% ../nbs/53_audit.ipynb #a9690864
+def _materials(X: Any, task: Any) -> tuple[list[Any], NDArray[np.float64] | None]:
+    "The materials, and the numbers of their conditions if `X` is a table of both."
+    if not isinstance(task, Task):
+        raise ValueError(f"task must be a Task, got {task!r:.60}; "
+                         "write e.g. Task('boiling point', 'K', 'molecule')")
+    own = INPUT[task.kind]
+    if getattr(X, "ndim", 1) != 2 or X.shape[1] == 1 or own not in getattr(X, "columns", ()):
+        return as_rows(X), None
+    return as_rows(X[own]), check_table(X.drop(columns=own).to_numpy(dtype=float))
+
+
+def _at_conditions(codes: NDArray, at: NDArray | None) -> NDArray[np.intp]:
+    "A number for each material at each condition."
+    if at is None: return codes
+    return np.unique(np.column_stack([codes, at]), axis=0, return_inverse=True)[1].reshape(-1)
+
+
 GRADES = ("leak", "suspect", "conflict", "transductive", "redundant", "note")
 
 def _finding(grade: str, what: str, position: NDArray, value: Sequence[Any], partner: ArrayLike, why: Sequence[str], axis: str = "row") -> pd.DataFrame:
@@ -162,11 +181,11 @@ def _finding(grade: str, what: str, position: NDArray, value: Sequence[Any], par
     return pd.DataFrame({"grade": grade, "finding": what, "axis": axis, "position": np.asarray(position, dtype=int), "value": shown,
                          "partner": np.asarray(partner, dtype=int), "why": list(why)})
 
-
-def _of_materials(codes: NDArray, y: NDArray, shown: NDArray, splits: Splits | None) -> list[pd.DataFrame]:
+# %% ../nbs/53_audit.ipynb #b909f503
+def _of_materials(codes: NDArray, alike: NDArray, y: NDArray, shown: NDArray, splits: Splits | None) -> list[pd.DataFrame]:
     "The same material in training and test, and the same material with two values."
-    order = np.argsort(codes, kind="stable")
-    first = order[np.searchsorted(codes[order], codes)] # the first row of each material
+    first = np.unique(codes, return_index=True)[1][codes] # the first row of each group
+    twin = np.unique(alike, return_index=True)[1][alike] # ... of each material at one condition
     n_splits, torn = 0, np.zeros(codes.max() + 1, dtype=int)
     for train, test in (pair for repeat in splits or () for pair in repeat):
         torn[np.intersect1d(codes[train], codes[test])] += 1
@@ -175,9 +194,9 @@ def _of_materials(codes: NDArray, y: NDArray, shown: NDArray, splits: Splits | N
     bad = again[torn[codes[again]] > 0] if splits else again
     tells = lambda i: f", apart in {torn[codes[i]]} of {n_splits} splits" if splits else ""
     usual = np.median(pdist(y[:: 1 + len(y) // 1000, None]))
-    off = again[np.abs(y[again] - y[first[again]]) > usual / 2]
+    off = np.flatnonzero((twin != np.arange(len(codes))) & (np.abs(y - y[twin]) > usual / 2))
     return [_finding("leak", "same material", bad, shown[bad], first[bad], [f"same material as row {first[i]}{tells(i)}" for i in bad]),
-            _finding("conflict", "contradiction", off, shown[off], first[off], [f"y is {y[i]:.4g}, but {y[first[i]]:.4g} in row {first[i]}, the same material" for i in off])]
+            _finding("conflict", "contradiction", off, shown[off], twin[off], [f"y is {y[i]:.4g}, but {y[twin[i]]:.4g} in row {twin[i]}, the same material" for i in off])]
 
 
 def _of_neighbours(pairs: NDArray, alike: NDArray, codes: NDArray, shown: NDArray, splits: Splits | None) -> pd.DataFrame:
@@ -265,7 +284,7 @@ class Audit:
 
 # %% ../nbs/53_audit.ipynb #7d3f4342
 def audit(
-    X: Iterable[Any], # Raw inputs: SMILES, formulas or structures, shape (n_samples,)
+    X: Iterable[Any], # SMILES, formulas or structures, shape (n_samples,); or `Dataset.X` with conditions
     y: ArrayLike, # Target, in the unit of `task`, shape (n_samples,)
     task: Task, # Property and kind of the target
     *,
@@ -276,9 +295,10 @@ def audit(
     similarity: float = 0.95, # From which similarity on two rows count as nearly the same, see `near_pairs`
 ) -> Audit: # Findings, and groups that mend those about rows
     "Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten."
-    rows, y, sources = as_rows(X), check_target(y), check_sources(sources)
-    keys = groups_of(rows, task.kind) if keys is None else np.asarray(as_rows(keys), dtype=object)
-    n = len(rows)
+    rows, at = _materials(X, task)
+    y, sources, n = check_target(y), check_sources(sources), len(rows)
+    own = read_rows(rows, KEYS[task.kind], f"a {task.kind}") if keys is None else as_rows(keys)
+    keys = np.array([group_key(k, task.kind) for k in own] if keys is None else own, dtype=object)
     Z = None if table is None else _check_table(table)
     given = {"y": len(y), "keys": len(keys)} | ({} if Z is None else {"table": len(Z)})
     if wrong := {k: v for k, v in given.items() if v != n}: raise ValueError(f"X has {n} rows, but {wrong}")
@@ -286,7 +306,8 @@ def audit(
     splits, codes = None if splits is None else check_splits(splits, n), check_groups(keys, n)
     shown = np.array([r if isinstance(r, str) else k for r, k in zip(rows, keys)], dtype=object)
     tested = np.ones(n, dtype=bool) if splits is None else np.isin(np.arange(n), np.concatenate([test for r in splits for _, test in r]))
-    found, pairs = _of_materials(codes, np.log10(y) if task.log else y, shown, splits), np.zeros((0, 2), dtype=int)
+    same = _at_conditions(check_groups(np.array(own, dtype=object), n), at)
+    found, pairs = _of_materials(codes, same, np.log10(y) if task.log else y, shown, splits), np.zeros((0, 2), dtype=int)
     if sources: found += _of_sources(sources, keys, task, shown, tested)
     if Z is not None:
         enough = (np.ptp(Z, axis=0) > 0).sum() >= 5 # with fewer columns rows are alike by chance

@@ -23,7 +23,7 @@ from .composition import element_table
 from .core import BadRows, Kind, Task, seeds
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
-from .data import Dataset
+from .data import INPUT, Dataset
 from .featurizers import featurizer_parts
 from .keys import KEYS, group_key
 from .labels import from_learnt, likely_exponent, to_learnt
@@ -77,11 +77,15 @@ def join(
     "Join data sets into one row per material; repeated measurements become their median."
     if len(names := {d.name for d in data}) < len(data):
         raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
+    for d in data:
+        if changing := [c for c in d.conditions if d.frame[c].nunique() > 1]:
+            raise ValueError(f"{d.name!r} holds rows at several {changing[0]}, but a source learns of "
+                             f"materials alone; choose one: d.where(d.X[{changing[0]!r}] == ...)")
     excluded = _excluded(exclude, data)
     inputs, labels = {}, {}
     for d in data:
         keep = ~d.groups.isin(excluded[d.task.kind]).to_numpy()
-        inputs |= dict(zip(d.keys[keep], d.X[keep]))
+        inputs |= dict(zip(d.keys[keep], d.frame.loc[keep, INPUT[d.task.kind]]))
         labels[d.name] = d.y[keep].groupby(d.keys[keep].to_numpy()).median()
     Y = pd.DataFrame(labels)[[d.name for d in data]]
     if Y.empty: raise ValueError(f"no rows are left after excluding {sum(map(len, excluded.values()))} groups")

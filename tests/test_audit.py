@@ -200,3 +200,29 @@ def test_a_thousand_rows_and_a_hundred_sources_do_not_take_minutes():
     task = Task("heat capacity", kind="composition")
     found = quiet(keys, np.random.default_rng(0).normal(size=1000), task, keys=keys, sources=sources)
     assert time.perf_counter() - start < 20 and len(found.findings) == 502
+
+
+def test_conditions_are_no_contradiction():
+    from mltransfer.data import from_frame
+    task = Task("thermal conductivity", "W/(m K)", "composition")
+    salts = pd.DataFrame({"salt": ["NaCl", "ClNa", "NaCl", "Na2Cl2", "KBr", "LiF"], "T": [253, 298, 353, 253, 298, 298], "k": [7.8, 6.5, 5.4, 1.0, 4.8, 11.0]})
+    data = from_frame(salts, "salt", "k", task, conditions=["T"])
+    found = quiet(data.X, data.y, data.task)
+    assert positions(found, "contradiction") == [3] and positions(found, "same material") == [1, 2, 3]
+    assert positions(quiet(data.X["formula"], data.y, data.task), "contradiction") == [2, 3]
+
+
+def test_isomers_are_one_group_and_no_contradiction():
+    rows = ["OC(=O)/C=C/C(=O)O", r"OC(=O)/C=C\C(=O)O", "CCO", "OCC", "CC"]
+    found = quiet(rows, [560.0, 408.0, 351.0, 100.0, 184.0], Task("melting point", "K", "molecule"))
+    assert positions(found, "contradiction") == [3] and positions(found, "same material") == [1, 3] and found.groups[0] == found.groups[1]
+
+
+def test_a_kind_is_no_task():
+    with pytest.raises(ValueError, match=r"task must be a Task, got 'molecule'; write e.g. Task\("): audit(["CC", "CCO"], [1.0, 2.0], "molecule")
+
+
+def test_mappings_are_audited_like_formulas():
+    task, y = Task("k", "", "composition"), [1.0, 2.0, 9.0]
+    a, b = (quiet(X, y, task) for X in (["NaCl", "KBr", "ClNa"], [{"Na": 1, "Cl": 1}, {"K": 0.5, "Br": 0.5}, {"Cl": 2, "Na": 2}]))
+    assert a.findings["position"].tolist() == b.findings["position"].tolist() and positions(a, "contradiction") == [2]
