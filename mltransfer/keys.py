@@ -219,7 +219,7 @@ def molecule_key(
     "Return the key of a molecule."
     mol = read_smiles(smiles)
     if any(a.GetAtomicNum() == 0 for a in mol.GetAtoms()):
-        raise ValueError("has an open end `*`; a repeat unit goes to `polymer_key`")
+        raise ValueError("has an open end `*`, so it is a repeat unit, of kind `polymer`")
     if isotopes := [a for a in mol.GetAtoms() if a.GetIsotope()]:
         for atom in isotopes: atom.SetIsotope(0)
         mol = _plain(mol) # deuterium is hydrogen, as carbon-13 is carbon
