@@ -30,13 +30,14 @@ __all__ = ['KEY_RULES', 'SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key
 KEY_RULES: int = 2 # raised whenever a material gets another key
 
 # %% ../nbs/01_keys.ipynb #70dfe2d8
-_suspect = re.compile(r"\[[^\]]*[+-]|\[(?:Li|Na|K|Rb|Cs|Mg|Ca|Sr|Ba)\]")
+_suspect = re.compile(r"\[[^\]]*[+-]|\[(?:Li|Na|K|Rb|Cs|Mg|Ca|Sr|Ba)\]|->|<-")
 _partner = "[O,N,C,S,Se;-1:2]"
 _rules = {
     "sulfur": f"[S,s,Se,Te;+1:1]-{_partner}>>[*+0:1]=[*+0:2]",
     "sulfur, twice charged": f"[S,s,Se,Te;+2:1]-{_partner}>>[*+1:1]=[*+0:2]",
     "phosphorus": f"[P,p,As,Sb,I;+1:1]-{_partner}>>[*+0:1]=[*+0:2]",
     "phosphorus, twice charged": f"[P,p,As,Sb,I;+2:1]-{_partner}>>[*+1:1]=[*+0:2]",
+    "carbon": f"[C;+1:1]-{_partner}>>[*+0:1]=[*+0:2]",
     "azide, diazo": "[N,C,O;-1:1]-[N+1:2]#[N+0:3]>>[*+0:1]=[N+1:2]=[N-1:3]",
     "nitrone, azoxy": "[N,C;-1:1]-[N+1:2]=[O+0:3]>>[*+0:1]=[N+1:2]-[O-1:3]",
     "nitrile oxide": "[C-1:1]=[N+1:2]=[O,N;+0:3]>>[*+0:1]#[N+1:2]-[*-1:3]",
@@ -47,9 +48,9 @@ _normalizers = [
     rdMolStandardize.NormalizerFromData(_lines, rdMolStandardize.CleanupParameters()),
 ]
 _metals = {3: 1, 11: 1, 19: 1, 37: 1, 55: 1, 12: 2, 20: 2, 38: 2, 56: 2} # charge by atomic number
-_anions = frozenset((8, 9, 16, 17, 34, 35, 53)) # O, F, S, Cl, Se, Br, I
+_anions = frozenset((7, 8, 9, 16, 17, 34, 35, 53)) # N, O, F, S, Cl, Se, Br, I
 
-
+# %% ../nbs/01_keys.ipynb #15a21c34
 def _as_ions(mol: Chem.Mol) -> Chem.Mol:
     "The molecule whose salts of alkali and alkaline-earth metals are ions, not bonded."
     ions = Chem.RWMol(mol)
@@ -62,6 +63,12 @@ def _as_ions(mol: Chem.Mol) -> Chem.Mol:
         for atom in bonded:
             ions.RemoveBond(metal.GetIdx(), atom.GetIdx())
             ions.GetAtomWithIdx(atom.GetIdx()).SetFormalCharge(atom.GetFormalCharge() - 1)
+    for bond in ions.GetBonds(): # an arrow to boron or aluminium is a bond between charges
+        donor, acceptor = bond.GetBeginAtom(), bond.GetEndAtom()
+        if bond.GetBondType() != Chem.BondType.DATIVE or acceptor.GetAtomicNum() not in (5, 13): continue
+        bond.SetBondType(Chem.BondType.SINGLE)
+        donor.SetFormalCharge(donor.GetFormalCharge() + 1)
+        acceptor.SetFormalCharge(acceptor.GetFormalCharge() - 1)
     Chem.SanitizeMol(ions)
     return ions.GetMol()
 

@@ -54,6 +54,8 @@ def test_molecule_key_does_not_depend_on_atom_order_or_mirror(smiles, random, mi
     ("CNC(N)=[NH2+]", "C[NH+]=C(N)N"), ("CN(C)C=CC=[N+](CC)CC", "C[N+](C)=CC=CN(CC)CC"), ("CC(=O)[S-]", "CC([O-])=S"),
     ("CC(=O)[CH-]C(=O)CC", "CC([O-])=CC(=O)CC", "CC(=O)C=C([O-])CC"), ("[O-]c1ccccn1", "O=c1cccc[n-]1"), ("N#C[S-]", "S=C=[N-]"),
     ("Cc1cc[n-]n1", "Cc1ccn[n-]1"), ("C[n+]1ccccc1[O-]", "Cn1ccccc1=O"), ("CC(=O)O[Na]", "CC(=O)[O-].[Na+]"), ("Cl[Mg]Cl", "[Cl-].[Mg+2].[Cl-]"),
+    ("CN=C=O", "C[N-][C+]=O"), ("O=C=O", "O=[C+][O-]"), ("[BH3-][NH3+]", "B<-N"), ("[O-][I+3]([O-])([O-])[O-]", "O=I(=O)(=O)[O-]"),
+    ("[Li+].CS(=O)(=O)[N-]C", "[Li]N(C)S(C)(=O)=O"), ("CN(C)C=CC=O", "C[N+](C)=CC=C[O-]"), ("CC(=O)O", "CC([O-])=[OH+]"), ("C[n+]1ccsc1", "CN1C=C[S+]=C1"),
     ("C[S@](=O)CC", "C[S@+]([O-])CC", "C[S@@](=O)CC"), ("C/C=C/S(C)=O", "C/C=C/[S+](C)[O-]"),
 ])
 def test_charges_are_spelt_in_one_way(ways):
