@@ -1,4 +1,5 @@
 "Keys: one per material, whatever the spelling; the reserve never moves."
+import random
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from pymatgen.core import Composition, Element, Lattice, Molecule, Structure
 from rdkit import Chem
 
 from mltransfer import keys
+from mltransfer.data import load
 from mltransfer.keys import (
     SYMBOLS, composition_key, from_weights, group_key, in_reserve, mark_ends, molecule_key, parse_formula, polymer_key, read_composition,
     reduce_amounts, shortest_units, structure_key, warn_percent,
@@ -414,3 +416,12 @@ def test_what_is_no_crystal_has_no_key(strange):
 def test_a_name_behind_a_smiles_is_no_part_of_it():
     assert molecule_key("CCO |lp:2:2|") == molecule_key(" CCO ") == "CCO"
     with pytest.raises(ValueError, match="a blank stands before 'CCO'"): molecule_key("CC(=O)O CCO")
+
+
+@pytest.mark.parametrize("name, key_of", [("polymer_heat_capacity", polymer_key), ("liquid_thermal_conductivity", molecule_key)])
+def test_keys_of_small_tables_are_their_own_keys(name, key_of):
+    "Of real rows in another spelling."
+    data, rng = load(name), random.Random(0)
+    for row, key, group in zip(data.X, data.keys, data.groups):
+        other = another_spelling(row, rng) if key_of is polymer_key else turned(Chem.MolFromSmiles(row), rng, mirror=rng.random() < 0.5)
+        assert key_of(other) == key == key_of(key) and key_of(group) == group == group_key(key, data.task.kind)
