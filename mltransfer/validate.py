@@ -257,14 +257,6 @@ def _run_all(methods, X, y, given, jobs, paths, n_jobs, progress) -> list[NDArra
     for v, i in zip(bar, todo): values[i] = v
     return values
 
-
-def _warn_of_torn(splits: Splits, codes: NDArray[np.intp]) -> None:
-    "Warn if a group is in training and in test."
-    both = [np.intersect1d(codes[train], codes[test]) for repeat in splits for train, test in repeat]
-    if torn := sum(len(b) > 0 for b in both):
-        warnings.warn(f"in {torn} of {len(both)} splits a group is in training and in test; make the "
-                      "splits with the same groups", LeakageWarning, stacklevel=3)
-
 # %% ../nbs/60_validate.ipynb #172d6526
 def _gather(
     jobs: list[_Job], values: list[NDArray], y: NDArray, codes: NDArray[np.intp], task: Task | None,
@@ -299,6 +291,14 @@ def _paths(
     data = _digest(data, "X")
     names = [f"{of[j.method]} {data} {_digest((j.train, j.test), 'splits')}" for j in jobs]
     return [folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy" for name in names]
+
+
+def _warn_of_torn(splits: Splits, codes: NDArray[np.intp]) -> None:
+    "Warn if a group is in training and in test."
+    both = [np.intersect1d(codes[train], codes[test]) for repeat in splits for train, test in repeat]
+    if torn := sum(len(b) > 0 for b in both):
+        warnings.warn(f"in {torn} of {len(both)} splits a group is in training and in test; make the "
+                      "splits with the same groups", LeakageWarning, stacklevel=3)
 
 # %% ../nbs/60_validate.ipynb #1282274b
 def learning_curve(

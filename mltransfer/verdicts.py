@@ -209,13 +209,16 @@ def in_words(
     materials: str = "materials", # What is new: "polymers", "crystals"
 ) -> str: # At most three sentences
     "Write a comparison in plain English."
-    ours, theirs = _plain(comparison["mae"], comparison["baseline"])
     unit = f" {unit}" if unit else ""
     change = _change(comparison["ratio"])
     low, high = comparison["low"], comparison["high"]
     if low < high: change += f" (between {_change(low)} and {_change(high)})"
     word = verdict(comparison, warn=False)
-    said = f"{names[0]} the error is {ours}{unit}, {names[1]} {theirs}{unit}: {change}: {word}."
+    errors = ""
+    if not np.isnan(comparison["mae"]): # as it is for a mean over targets
+        ours, theirs = _plain(comparison["mae"], comparison["baseline"])
+        errors = f"{ours}{unit}, {names[1]} {theirs}{unit}: "
+    said = f"{names[0]} the error is {errors}{change}: {word}."
     if about: said = f"{about}. {said}"
     if within is not None:
         said += f" Expect new {materials} within {_plain(within)[0]}{unit}, nine times in ten."
