@@ -69,14 +69,17 @@ def as_rows(
     X: Iterable[Any], # Raw inputs: list, Series, 1-d array, or one column
 ) -> list[Any]: # One entry per material
     "Return raw inputs as a list."
-    if isinstance(X, (str, bytes, Mapping)):
-        raise ValueError(f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list")
+    one = f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list"
+    if isinstance(X, (str, bytes, Mapping)): raise ValueError(one)
     if hasattr(X, "task") and hasattr(X, "frame"): raise ValueError("expected raw inputs, got a Dataset; pass ds.X (and ds.y)")
     shape = getattr(X, "shape", (0,))
     if len(shape) == 2 and shape[1] == 1: X = np.asarray(X, dtype=object)[:, 0]
-    elif len(shape) != 1: raise ValueError(f"expected one column of raw inputs, got shape {tuple(shape)}")
+    elif len(shape) != 1:
+        names = [c for c in getattr(X, "columns", ()) if c in ("smiles", "formula", "structure")]
+        remedy = f"; choose one, X[{names[0]!r}]" if names else ""
+        raise ValueError(f"expected one column of raw inputs, got shape {tuple(shape)}{remedy}")
     try: return list(X)
-    except TypeError: raise ValueError(f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list") from None
+    except TypeError: raise ValueError(one) from None
 
 # %% ../nbs/00_core.ipynb #942d4182
 T = TypeVar("T")

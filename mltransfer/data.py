@@ -27,10 +27,14 @@ from .keys import KEYS, from_weights, group_key, read_smiles, warn_percent
 from .units import KELVIN, convert, molar_mass
 
 # %% auto #0
-__all__ = ['INPUT', 'Errors', 'Duplicates', 'Amounts', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset',
+__all__ = ['Errors', 'Duplicates', 'Amounts', 'INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset',
            'from_frame', 'facts', 'load', 'datasets', 'published_test_keys']
 
 # %% ../nbs/10_data.ipynb #f16fcb32
+Errors = Literal["raise", "drop"]
+Duplicates = Literal["keep", "median", "isomers", "raise"]
+Amounts = Literal["atoms", "weights"]
+
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
 _cached = {kind: lru_cache(2**19)(key) for kind, key in KEYS.items()} # polymers take milliseconds
 
@@ -45,8 +49,11 @@ def _mask(
 ) -> np.ndarray:
     "The same as an array of `n` booleans, or `ValueError`."
     keep = np.asarray(keep)
-    if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()): keep = keep.astype(bool) # a nullable column
-    if keep.dtype != bool: raise ValueError(f"keep is True or False for each row, got {keep.dtype}; for row numbers, np.isin(np.arange(len(ds)), rows)")
+    if keep.dtype == object and all(isinstance(k, (bool, np.bool_)) for k in keep.ravel()):
+        keep = keep.astype(bool) # a nullable column
+    if keep.dtype != bool:
+        raise ValueError(f"keep is True or False for each row, got {keep.dtype}; "
+                         "for row numbers, np.isin(np.arange(len(ds)), rows)")
     if keep.shape != (n,): raise ValueError(f"keep has shape {keep.shape}, but there are {n} rows")
     return keep
 
@@ -63,7 +70,7 @@ class Dataset:
         nature: str = "", # Measured, evaluated or computed, and how
         citation: str = "", # Who published it
         licence: str = "", # What may be done with it
-        dropped: Iterable[tuple[int, Any, Any, str]] = (), # Position in the table read, material, value, reason of what was left out, repaired or merged
+        dropped: Iterable[tuple[int, Any, Any, str]] = (), # Position, material, value and reason of rows left out or merged
         conditions: Sequence[str] = (), # Numeric columns of `frame` that belong to a row, e.g. "T"
     ):
         self.frame, self.task, self.name = frame.reset_index(drop=True), task, name
@@ -72,7 +79,7 @@ class Dataset:
         self.conditions = tuple(conditions)
 
     @property
-    def X(self) -> pd.Series | pd.DataFrame: # Raw inputs, shape (n_rows,) or (n_rows, 1 + n_conditions)
+    def X(self) -> pd.Series | pd.DataFrame: # Shape (n_rows,) or (n_rows, 1 + n_conditions)
         "Raw inputs: SMILES, formulas or structures; a table with the conditions, if there are any."
         own = INPUT[self.task.kind]
         return self.frame[[own, *self.conditions]] if self.conditions else self.frame[own]
@@ -86,12 +93,13 @@ class Dataset:
     def keys(self) -> pd.Series: # Keys
         "The key of each material, for finding duplicates."
         if "key" in self.frame: return self.frame["key"]
-        keys = read_rows(self.frame[INPUT[self.task.kind]], lambda row: _key(row, self.task.kind), self.task.kind)
+        kind = self.task.kind
+        keys = read_rows(self.frame[INPUT[kind]], lambda row: _key(row, kind), kind)
         return pd.Series(keys, index=self.frame.index, name="key")
 
     @cached_property
     def groups(self) -> pd.Series: # Groups
-        "The group of each material, for splits and for what a source has seen: its key without stereo marks."
+        "The group of each material, for splits and for what sources saw: its key without stereo."
         return self.keys.map(lambda key: group_key(key, self.task.kind)).rename("group")
 
     def where(
@@ -99,7 +107,9 @@ class Dataset:
         keep: ArrayLike, # True for each row to keep, shape (n_rows,)
     ) -> Dataset: # Of the same source
         "Return a choice of rows, with the keys that are known."
-        return Dataset(self.frame.assign(key=self.keys)[_mask(keep, len(self))], self.task, name=self.name, nature=self.nature, citation=self.citation, licence=self.licence, conditions=self.conditions)
+        frame = self.frame.assign(key=self.keys)[_mask(keep, len(self))]
+        about = {a: getattr(self, a) for a in ("name", "nature", "citation", "licence", "conditions")}
+        return Dataset(frame, self.task, **about)
 
     def __len__(self) -> int: return len(self.frame)
 
@@ -108,17 +118,21 @@ class Dataset:
         rows = f"{len(self)} {self.task.kind} rows, {len(self.dropped) - merged} left out or repaired"
         return f"Dataset({self.name!r}: {self.task.label}, {rows}{f', {merged} merged' if merged else ''})"
 
-    def _repr_html_(self) -> str:
-        left_out = self.dropped["reason"].str.replace("^merged with .*", "merged with an earlier row", regex=True).value_counts().head(5)
-        facts = {
-            "rows": f"{len(self):,} ({self.task.kind})", "values": self.nature,
-            "citation": self.citation, "licence": self.licence,
-            "left out or repaired": "; ".join(f"{n:,} {why}" for why, n in left_out.items()) or "none",
-        }
-        lines = "".join(f"<br><b>{k}</b>: {escape(v)}" for k, v in facts.items() if v)
-        columns = [INPUT[self.task.kind], *self.conditions, "value", "name", "n_rows", "spread", "sources", "part"]
-        table = self.frame.filter(columns).head().to_html(index=False, border=0)
-        return f"<p><b>{escape(self.name)}</b>: {escape(self.task.label)}{lines}</p>{table}"
+    def _repr_html_(self) -> str: return _html(self)
+
+# %% ../nbs/10_data.ipynb #e7fec38b
+def _html(data: Dataset) -> str:
+    "A data set in a few lines: what it is, where from, and its first rows."
+    left_out = data.dropped["reason"].str.replace("^merged with .*", "merged with an earlier row", regex=True).value_counts().head(5)
+    facts = {
+        "rows": f"{len(data):,} ({data.task.kind})", "values": data.nature,
+        "citation": data.citation, "licence": data.licence,
+        "left out or repaired": "; ".join(f"{n:,} {why}" for why, n in left_out.items()) or "none",
+    }
+    lines = "".join(f"<br><b>{k}</b>: {escape(v)}" for k, v in facts.items() if v)
+    columns = [INPUT[data.task.kind], *data.conditions, "value", "name", "n_rows", "spread", "sources", "part"]
+    table = data.frame.filter(columns).head().to_html(index=False, border=0)
+    return f"<p><b>{escape(data.name)}</b>: {escape(data.task.label)}{lines}</p>{table}"
 
 # %% ../nbs/10_data.ipynb #b836039a
 def _merge(
@@ -168,7 +182,7 @@ def _check_columns(
     kind: Kind, # Of the materials
     conditions: Sequence[str] = (), # Further columns that belong to a row
 ) -> None:
-    "Raise `ValueError` unless the table has these columns, once each, and they hold what they should."
+    "Raise `ValueError` unless the table has these columns, once each, of the right form."
     if not isinstance(frame, pd.DataFrame): raise ValueError(f"frame must be a table, got {type(frame).__name__} {frame!r:.60}; read a file first, e.g. with pandas.read_csv")
     if frame.columns.nlevels > 1:
         raise ValueError(f"the columns have {frame.columns.nlevels} levels; join them first: "
@@ -244,7 +258,8 @@ def _usable(
             reasons.setdefault(i, f"its {column} {frame[given].iloc[i]!r:.40} is not a finite number")
     if task.log:
         for i in np.flatnonzero(out["value"] <= 0):
-            reasons.setdefault(i, f"its value {out['value'].iloc[i]:g} is not positive, but the task is logarithmic")
+            reasons.setdefault(i, f"its value {out['value'].iloc[i]:g} is not positive, "
+                                  "but the task is logarithmic")
     keys, bad = {}, []
     for i, material in enumerate(out[INPUT[task.kind]]):
         try:
@@ -275,14 +290,11 @@ def _unusable(bad: Sequence[tuple[int, Any, Any, str]], frame: pd.DataFrame, tas
 def _repeated(rows: pd.DataFrame, task: Task, by: Sequence[str], n: int) -> BadRows:
     "The error that names rows of one material at the same conditions."
     where = "".join(f" at equal {c}" for c in by[1:])
-    bad = [(i, m, f"one of several rows of {key}{where}") for i, m, key in zip(rows.index, rows[INPUT[task.kind]], rows["key"])]
+    told = zip(rows.index, rows[INPUT[task.kind]], rows["key"])
+    bad = [(i, material, f"one of several rows of {key}{where}") for i, material, key in told]
     return bad_rows("single materials", bad, n, 'Pass duplicates="median" or "keep".')
 
 # %% ../nbs/10_data.ipynb #becbe96e
-Errors = Literal["raise", "drop"]
-Duplicates = Literal["keep", "median", "isomers", "raise"]
-Amounts = Literal["atoms", "weights"]
-
 def from_frame(
     frame: pd.DataFrame, # Your table
     x: str | list[str], # Column of SMILES, formulas or structures; or the columns of the elements
@@ -290,9 +302,9 @@ def from_frame(
     task: Task, # Property, unit and kind
     *,
     conditions: Sequence[str] = (), # Numeric columns that belong to a row, such as "T"
-    amounts: Amounts | None = None, # What the numbers of compositions are; `None`: atoms, with a warning if they look like per cent
+    amounts: Amounts | None = None, # Of compositions; `None`: atoms, warning of what looks like per cent
     errors: Errors = "raise", # What to do with rows that cannot be used
-    duplicates: Duplicates = "keep", # What to do with materials that appear twice at the same conditions; "median" lists in `dropped` what it merges, "isomers" merges stereoisomers as well
+    duplicates: Duplicates = "keep", # Of materials at equal conditions; "isomers" merges these as well
     name: str = "", # A name for the table
     nature: str = "", # Measured, evaluated or computed, and how
     citation: str = "", # Who published it
@@ -311,12 +323,16 @@ def from_frame(
     out = out.loc[list(keys)].assign(key=list(keys.values()))
     if amounts == "weights" or isinstance(x, list): out["formula"] = out["key"]
     by = ["key", *conditions]
-    if duplicates == "raise" and (twice := out.duplicated(by, keep=False)).any(): raise _repeated(out[twice], task, by, len(frame))
+    if duplicates == "raise" and (twice := out.duplicated(by, keep=False)).any():
+        raise _repeated(out[twice], task, by, len(frame))
     if duplicates == "isomers":
         out["_group"] = [group_key(k, task.kind) for k in out["key"]]
         by[0] = "_group"
-    if merge: bad, out = sorted(bad + _merged(out, by), key=lambda b: b[0]), _merge(out, unit=task.unit, by=by)
-    made = Dataset(out.drop(columns="_group", errors="ignore"), task, name=name, nature=nature, citation=citation, licence=licence, dropped=bad, conditions=conditions)
+    if merge:
+        bad = sorted(bad + _merged(out, by), key=lambda b: b[0])
+        out = _merge(out, unit=task.unit, by=by).drop(columns="_group", errors="ignore")
+    made = Dataset(out, task, name=name, nature=nature, citation=citation, licence=licence,
+                   dropped=bad, conditions=conditions)
     return _labelled(made, frame.index)
 
 # %% ../nbs/10_data.ipynb #34b783dd
@@ -402,10 +418,11 @@ def _library(entry: Any) -> Dataset:
     table = table.loc[list(smiles)].assign(smiles=list(smiles.values()))
     mass = table["smiles"].map(molar_mass) if "mol" in entry["given"] else None
     table["value"] = convert(table["value"], entry["given"], task.unit, mass)
-    kept = from_frame(table.filter(["smiles", "value", "name", "CAS"]), "smiles", "value", task).frame
+    table = table.filter(["smiles", "value", "name", "CAS"])
+    kept = from_frame(table, "smiles", "value", task).frame
     left += _merged(kept.set_index(table.index)[["CAS", "value", "key"]])
-    return Dataset(_merge(kept, unit=task.unit), task, name=entry["name"], nature=entry["nature"], citation=entry["citation"],
-                   licence=entry["licence"], dropped=left)
+    return Dataset(_merge(kept, unit=task.unit), task, name=entry["name"], nature=entry["nature"],
+                   citation=entry["citation"], licence=entry["licence"], dropped=left)
 
 # %% ../nbs/10_data.ipynb #d420dae0
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -50,7 +50,9 @@ def fetch(
     "Return the path of a registered file; download it if it is not there."
     entry = lookup("registry", "file", file, "registered file")
     import pooch
-    try: folder = Path(os.environ.get("MLTRANSFER_DATA") or pooch.os_cache("mltransfer")).expanduser()
+    try:
+        folder = Path(os.environ.get("MLTRANSFER_DATA") or pooch.os_cache("mltransfer"))
+        folder = folder.expanduser()
     except RuntimeError as error: # neither HOME nor an entry for the account
         raise FileNotFoundError(f"{file} has no place: no home folder is known. "
                                 "Let MLTRANSFER_DATA name a folder.") from error

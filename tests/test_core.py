@@ -2,6 +2,8 @@ import numpy as np, pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from pymatgen.core import Composition
+
 from mltransfer.core import Task, as_rows, bad_rows, check_target, read_rows, seeds
 
 
@@ -48,3 +50,9 @@ def test_a_whole_data_set_is_not_rows():
     ds = Dataset(pd.DataFrame({"smiles": ["CCO", "CC"], "value": [1.0, 2.0]}), Task("density"))
     for read in (as_rows, check_target):
         with pytest.raises(ValueError, match=r"pass ds\.X \(and ds\.y\)"): read(ds)
+
+
+@pytest.mark.parametrize("X, said", [({"Na": 1}, "got one dict"), (Composition("NaCl"), "got one Composition"), (5, "got one int: 5; put it in a list"), (None, "got one NoneType"),
+                                     (pd.DataFrame({"formula": ["NaCl"] * 2, "T": [1, 2]}), r"shape \(2, 2\); choose one, X\['formula'\]")])
+def test_what_is_no_column_is_refused_with_a_remedy(X, said):
+    with pytest.raises(ValueError, match=said): as_rows(X)

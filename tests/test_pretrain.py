@@ -229,3 +229,12 @@ def test_checkpoint_stack_and_workers_do_not_change_what_is_learnt(liquid, tmp_p
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     for a, b in zip(plain, run(stack=3), strict=True):
         np.testing.assert_allclose(a.predict(liquid.X[:20]), b.predict(liquid.X[:20]), rtol=1e-3)
+
+
+def test_rows_at_several_conditions_are_no_source():
+    from mltransfer.data import from_frame
+    frame = pd.DataFrame({"s": ["NaCl", "NaCl", "KBr"], "T": [298, 353, 298], "k": [6.5, 5.4, 4.8]})
+    data = from_frame(frame, "s", "k", Task("k", "", "composition"), conditions=["T"], name="salts")
+    with pytest.raises(ValueError, match="'salts' holds rows at several T.*choose one"): join([data])
+    inputs, labels = join([data.where(data.X["T"] == 298)])
+    assert inputs.to_dict() == {"ClNa": "NaCl", "BrK": "KBr"} and labels["salts"].to_dict() == {"ClNa": 6.5, "BrK": 4.8}
