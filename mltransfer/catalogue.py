@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import operator
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -120,8 +120,20 @@ class Catalogue:
 
     def find(self, model_id: str) -> str | None:
         "Return the name of the shard that holds a model."
-        with _connect(self.file, fixed=self.fixed) as db: found = db.execute("SELECT shard FROM models WHERE id = ?", (str(model_id),)).fetchone()
-        return found[0] if found else None
+        return self.places([str(model_id)]).get(str(model_id))
+
+    def places(
+        self,
+        ids: Sequence[str], # Of models
+    ) -> dict[str, str]: # Shard by id; models that are not here are left out
+        "Find the shards of many models through one connection."
+        found: dict[str, str] = {}
+        with _connect(self.file, fixed=self.fixed) as db:
+            for i in range(0, len(ids), 500):
+                some = ids[i : i + 500]
+                marks = ", ".join("?" * len(some))
+                found |= dict(db.execute(f"SELECT id, shard FROM models WHERE id IN ({marks})", some))
+        return found
 
     def ids(self) -> list[str]:
         "Return the ids of all models, sorted."
@@ -162,7 +174,7 @@ def query(
     *,
     max_error: float | None = None, # Largest error as a share of the median's, e.g. 0.5
     min_rows: int | None = None, # Fewest training rows
-    limit: int | None = 1000, # Most rows returned, best first; all if `None`
+    limit: int | None = None, # Most rows returned, best first; all if `None`
 ) -> pd.DataFrame: # One row per output, indexed by model id
     "Find outputs by name, error and number of rows."
     wanted = {k: str(v) for k, v in names.items() if v is not None}

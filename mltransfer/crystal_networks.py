@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from .layers import linear
+from .layers import Linear
 
 # %% auto #0
 __all__ = ['GraphBatch', 'collate', 'GraphConvolution', 'CGCNN', 'build_crystal_network', 'train_graphs']
@@ -58,7 +58,7 @@ class GraphConvolution(nn.Module):
     ):
         super().__init__()
         self.width, self.n_edges = width, n_edges
-        self.mix = linear(2 * width + n_edges, 2 * width, generator) # first half of the outputs: gate, second: message
+        self.mix = Linear(2 * width + n_edges, 2 * width, generator) # first half of the outputs: gate, second: message
         self.norm_mix, self.norm_sum = nn.BatchNorm1d(2 * width), nn.BatchNorm1d(width)
 
     def forward(self, atoms: Tensor, neighbors: Tensor, edges: Tensor) -> Tensor:
@@ -93,10 +93,10 @@ class CGCNN(nn.Module):
         self.widths = (table.shape[1], width, *hidden, n_out)
         generator = torch.Generator().manual_seed(random_state)
         if torch.empty(0).is_meta: generator = None # only shapes are wanted
-        self.embedding = linear(table.shape[1], width, generator)
+        self.embedding = Linear(table.shape[1], width, generator)
         convolutions = (GraphConvolution(width, n_edges, generator) for _ in range(n_convolutions))
         self.convolutions = nn.ModuleList(convolutions)
-        hidden_layers = (linear(a, b, generator) for a, b in zip(self.widths[1:], self.widths[2:]))
+        hidden_layers = (Linear(a, b, generator) for a, b in zip(self.widths[1:], self.widths[2:]))
         self.layers = nn.ModuleList(hidden_layers)
 
     def hidden(self, x: GraphBatch) -> list[tuple[Tensor, Tensor]]:

@@ -10,21 +10,28 @@ import torch
 from torch import Tensor, nn
 
 # %% auto #0
-__all__ = ['linear', 'silence']
+__all__ = ['Linear', 'silence']
 
 # %% ../nbs/04_layers.ipynb #c86946ae
-def linear(
-    n_in: int, # Number of inputs, > 0
-    n_out: int, # Number of outputs, > 0
-    generator: torch.Generator | None = None, # Source of the first weights; the global one of PyTorch if `None`
-) -> nn.Linear: # An untrained layer
-    "Make a linear layer whose first weights come from one generator."
-    here = torch.empty(0).device # "meta" where only shapes are wanted
-    layer = nn.Linear(n_in, n_out, device="meta").to_empty(device=here)
-    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-    bound = 1 / math.sqrt(max(n_in, 1))
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer
+class Linear(nn.Linear):
+    "A linear layer whose first weights come from one generator."
+
+    def __init__(
+        self,
+        n_in: int, # Number of inputs, > 0
+        n_out: int, # Number of outputs, > 0
+        generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
+    ):
+        self._first = generator
+        super().__init__(n_in, n_out)
+        del self._first # a generator cannot be copied
+
+    def reset_parameters(self) -> None:
+        "Draw the weights anew; nothing is drawn where only shapes are wanted."
+        if self.weight.is_meta: return
+        generator, bound = getattr(self, "_first", None), 1 / math.sqrt(max(self.in_features, 1))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5), generator=generator)
+        nn.init.uniform_(self.bias, -bound, bound, generator=generator)
 
 # %% ../nbs/04_layers.ipynb #eb047d50
 def silence(

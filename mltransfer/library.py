@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -33,7 +34,8 @@ from .core import Kind
 from .source import Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart, tensor_shapes
 
 # %% auto #0
-__all__ = ['Part', 'prepare', 'pack', 'read_heads', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf', 'Library', 'read_ids']
+__all__ = ['Part', 'Index', 'prepare', 'pack', 'read_heads', 'read_index', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf',
+           'Library', 'read_ids']
 
 # %% ../nbs/40_library.ipynb #65864d7f
 Part = tuple[str, dict[str, Any], dict[str, NDArray]] # Id, head and tensors of a model
@@ -82,18 +84,29 @@ def read_heads(
     except Exception as error: raise ValueError(f"not a shard of source models: {type(error).__name__}: {error}") from error
 
 
+Index = dict[str, tuple[int, bytes]] # Position and packed head of each model of a shard, by id
+
+def read_index(
+    path: str | Path, # A shard
+) -> Index: # Small enough to be kept: reading a model then needs no look at the other heads
+    "Read where each model of a shard stands."
+    heads = enumerate(read_heads(path))
+    return {str(m["id"]): (i, zlib.compress(json.dumps(m).encode(), 1)) for i, m in heads}
+
+
 def read_models(
     path: str | Path, # A shard
     ids: Iterable[str], # Of the wanted models
+    index: Index | None = None, # Of the shard, if it is known
 ) -> list[SourceModel]: # In the order of `ids`
     "Read some models of a shard; each must have the content that its id promises."
-    models, seen, out = read_heads(path), {}, []
-    positions = {str(m["id"]): i for i, m in enumerate(models)}
+    index, seen, out = read_index(path) if index is None else index, {}, []
     with safe_open(path, "np") as file:
         for wanted in ids:
             try:
-                i = positions[wanted]
-                head, k = models[i]["head"], f"seen.{int(models[i]['seen'])}"
+                i, packed = index[wanted]
+                model = json.loads(zlib.decompress(packed))
+                head, k = model["head"], f"seen.{int(model['seen'])}"
                 if k not in seen: seen[k] = file.get_tensor(k)
                 tensors = {n: file.get_slice(n)[(i, *map(slice, shape))] for n, shape in tensor_shapes(head).items()}
                 tensors = {n: t.astype(np.float32) if t.dtype == np.float16 else t for n, t in tensors.items()} | {"seen": seen[k]}
@@ -198,6 +211,7 @@ class Shelf:
         self.read_only = read_only or not os.access(self.path, os.W_OK)
         self.catalogue = Catalogue(self.path / "index.sqlite", fixed=self.read_only)
         self.problems: dict[str, str] = {}
+        self._indexes: dict[str, Index] = {}
         self._when = -1
         self._update()
 
@@ -226,7 +240,7 @@ class Shelf:
                 self._temporary = tempfile.TemporaryDirectory(prefix="mltransfer-")
                 self.catalogue = Catalogue(Path(self._temporary.name) / "index.sqlite")
                 self.catalogue.add(self._entries({}), fresh=True)
-        self._when = when
+        self._when, self._indexes = when, {}
         problems = {name: why for name, (_, why) in self.catalogue.shards().items() if why}
         if problems.keys() - self.problems.keys(): _warn(self.path, problems)
         self.problems = problems
@@ -247,7 +261,10 @@ class Shelf:
 
 # %% ../nbs/40_library.ipynb #9167d464
 def _reopen(cls: type[Shelf], path: Path, read_only: bool) -> Shelf:
-    "A library in another process is opened there, not copied."
+    "A library in another process is opened there, not copied, and never made anew."
+    if not (path / "shards").is_dir():
+        raise FileNotFoundError(f"the library in {path} has gone: a pickle holds its path and no model; "
+                                "put the folder back, or open the library where it is now")
     return cls(path, read_only=read_only)
 
 
@@ -365,7 +382,7 @@ class Library(SharedShelf):
         licence: str | None = None, # Exactly as in the card
         max_error: float | None = None, # Largest MAE as a share of the MAE of the median, e.g. 0.5
         min_rows: int | None = None, # Fewest training rows
-        limit: int | None = 1000, # Most rows returned; all if `None`
+        limit: int | None = None, # Most rows returned; all if `None`
     ) -> pd.DataFrame: # One row per model and property, indexed by id, the smallest error first
         "Search the cards."
         self._update()
@@ -421,16 +438,33 @@ def read_ids(
     return list(ids)
 
 
+_KEPT = 200_000 # models whose packed heads stay in memory, about a kilobyte each
+
+def _index_of(library: Library, shard: str) -> Index:
+    "The index of a shard, read once."
+    kept = library._indexes
+    if shard not in kept:
+        if sum(map(len, kept.values())) > _KEPT: kept.clear()
+        kept[shard] = read_index(library.folder.locate(shard))
+    return kept[shard]
+
+
 def _load(library: Library, ids: list[str]) -> list[SourceModel]:
     "Read models shard by shard."
+    ids, wanted = [str(i) for i in ids], {}
     library._update()
-    if not all(map(library.catalogue.find, ids)): library._update(look=True)
-    wanted: dict[str | None, list[str]] = {}
-    for i in ids: wanted.setdefault(library.catalogue.find(i), []).append(i)
-    if None in wanted: raise KeyError(f"no model {wanted[None][0]!r} in {library!r}; `query` gives the ids as its index")
+    places = library.catalogue.places(ids)
+    if len(places) < len(set(ids)):
+        library._update(look=True)
+        places = library.catalogue.places(ids)
+    if missing := [i for i in ids if i not in places]:
+        raise KeyError(f"no model {missing[0]!r} in {library!r}; `query` gives the ids as its index")
+    for i in dict.fromkeys(ids): wanted.setdefault(places[i], []).append(i)
     found: dict[str, SourceModel] = {}
-    for shard, members in wanted.items():
-        try: found |= zip(members, read_models(library.folder.locate(shard), members))
+    for shard, members in sorted(wanted.items()):
+        try:
+            index = _index_of(library, shard)
+            found |= zip(members, read_models(library.folder.locate(shard), members, index))
         except FileNotFoundError as error: raise ValueError(f"shard {shard} has gone; open the library again") from error
     return [found[i] for i in ids]
 

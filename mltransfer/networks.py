@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .layers import linear, silence
+from .layers import Linear, silence
 
 # %% auto #0
 __all__ = ['Activation', 'RECIPES', 'NETWORKS', 'Network', 'MLP', 'build', 'random_pyramid', 'Recipe', 'random_spec',
@@ -82,7 +82,7 @@ class MLP(Network):
         generator: torch.Generator | None = None, # Source of the first weights; PyTorch's if `None`
     ):
         super().__init__(widths, activation, dropout)
-        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(Linear(a, b, generator) for a, b in zip(widths, widths[1:]))
         if len(self.layers) > 10:
             for layer in self.layers:
                 nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -213,7 +213,7 @@ class ResidualMLP(Network):
         super().__init__(widths, activation, dropout)
         if len(set(self.widths[1:-1])) > 1:
             raise ValueError(f"the hidden layers of a residual network are equally wide, got {list(widths[1:-1])}")
-        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(Linear(a, b, generator) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(nn.LayerNorm(w) for w in self.widths[1:-1])
 
     def _walk(self, x: Tensor, training: bool) -> list[tuple[Tensor, Tensor]]:
@@ -240,7 +240,7 @@ class _Heads(nn.Module):
         self, width: int, n_out: int, head: int, activation: Activation, generator: torch.Generator | None,
     ):
         super().__init__()
-        self.activation, self.own = activation, linear(width, n_out * head, generator)
+        self.activation, self.own = activation, Linear(width, n_out * head, generator)
         first = torch.empty(n_out, head).uniform_(-1, 1, generator=generator)
         self.weight = nn.Parameter(first / head**0.5)
         self.bias = nn.Parameter(torch.zeros(n_out))

@@ -1,5 +1,5 @@
 "A library is a folder: what is in it stays what it is, wherever it is copied and whoever writes to it."
-import functools, http.server, json, os, pickle, secrets, signal, subprocess, sys, textwrap, threading, time
+import functools, http.server, inspect, json, os, pickle, secrets, signal, subprocess, sys, textwrap, threading, time
 from pathlib import Path
 
 import fake_hub
@@ -11,12 +11,12 @@ from hypothesis import given, settings, strategies as st
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import ElasticNet, Ridge
 
-from mltransfer.catalogue import Catalogue
+from mltransfer.catalogue import Catalogue, query
 from mltransfer.core import Task
 from mltransfer.library import Library, _manifest, read_heads
 from mltransfer.molecule import Constitution
 from mltransfer.networks import MultiTaskEncoder, ResidualMLP, build
-from mltransfer.source import EstimatorSource, SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source
+from mltransfer.source import EstimatorSource, SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source, take_apart
 
 smiles = ["CCO", "c1ccccc1", "*CC*", "*OCC*", "CC(=O)O", "CCCCCC"]
 featurizer = Constitution()
@@ -332,3 +332,33 @@ def test_a_second_pull_sees_what_others_pushed(library, url, tmp_path):
     fs.pipe_file(f"{root}/manifest.json", _manifest({**library._sizes(), **other._sizes()}))
     assert pulled.pull(url, progress=False) == 1
     assert library.push(url, progress=False) == pulled.digest
+
+
+def test_a_query_cuts_nothing_unless_told(tmp_path):
+    library = Library(tmp_path)
+    library.add([source(4, seed=i) for i in range(3)])
+    many = [{"id": f"{i:016x}", "head": take_apart(source(4))[0]} for i in range(1200)]
+    library.catalogue.add([("f" * 64 + ".safetensors", 1, many)])
+    assert len(query(library.catalogue, {})) == 1203 and len(query(library.catalogue, {}, limit=1000)) == 1000
+    assert inspect.signature(library.query).parameters["limit"].default is None
+
+
+def test_each_head_is_parsed_once_whatever_the_order(tmp_path, monkeypatch):
+    library = Library(tmp_path)
+    made = [source(4, seed=i) for i in range(24)]
+    ids = library.add(made, shard_size=3)
+    read, order = [], [ids[i] for i in np.random.default_rng(0).permutation(24)]
+    heads = read_heads
+    monkeypatch.setattr("mltransfer.library.read_heads", lambda path: read.append(path) or heads(path))
+    for i in range(0, 24, 4):
+        for loaded, wanted in zip(library.load(order[i : i + 4]), order[i : i + 4]): assert model_id(loaded) == wanted
+    assert len(read) == 8, "one for each shard"
+    library.load(order[:2])[0].card["data"] = "changed"
+    assert library[order[0]].card.get("data") != "changed", "what is kept is not handed out"
+
+
+def test_a_pickled_library_whose_folder_is_gone_is_not_made_anew(library):
+    kept, gone = pickle.dumps(library), library.path.with_name("elsewhere")
+    library.path.rename(gone)
+    with pytest.raises(FileNotFoundError, match="has gone: a pickle holds its path"): pickle.loads(kept)
+    assert not library.path.exists()
