@@ -9,10 +9,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
 settings.register_profile("search", deadline=None, print_blob=True)
+settings.register_profile("first", settings.get_profile("same"), phases=[Phase.explicit, Phase.generate]) # no shrinking
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

@@ -53,21 +53,26 @@ def copy(into: Path, package: Path) -> None:
     for name in ("pytest.ini", "settings.ini"): shutil.copy(package / name, into)
 
 
-def tried(mutation: Mutation, package: Path) -> str:
+def end(tests: str, folder: Path) -> int:
+    "Run tests on the package in a folder: 0 if they pass, 1 if one fails."
+    env = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "first"}
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *split(tests)]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True).returncode
+
+
+def tried(mutation: Mutation, package: Path, sound: dict[str, int]) -> str:
     "\"caught\", \"SURVIVED\", or why the table is out of date."
-    with tempfile.TemporaryDirectory() as folder:
-        into = Path(folder)
-        copy(into, package)
-        file = into / "mltransfer" / mutation.module
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy(folder, package)
+        file = folder / "mltransfer" / mutation.module
         text = file.read_text(encoding="utf-8")
         if (n := text.count(mutation.old)) != 1: return f"OUT OF DATE: {mutation.module} holds {mutation.old!r} {n} times"
+        if mutation.tests not in sound: sound[mutation.tests] = end(mutation.tests, folder)
+        if code := sound[mutation.tests]: return f"OUT OF DATE: without it, pytest {mutation.tests} ends with {code}"
         file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        env = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *split(mutation.tests)]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    if done.returncode == 1: return "caught"
-    if done.returncode == 0: return "SURVIVED"
-    return f"OUT OF DATE: pytest {mutation.tests} ends with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        code = end(mutation.tests, folder)
+    return {0: "SURVIVED", 1: "caught"}.get(code, f"OUT OF DATE: pytest {mutation.tests} ends with {code}")
 
 
 def split(tests: str) -> list[str]:
@@ -81,9 +86,9 @@ if __name__ == "__main__":
     parser.add_argument("--only", default="", help="mutations whose name holds this")
     parser.add_argument("--package", type=Path, default=root, help="checkout to break, this one if not given")
     args = parser.parse_args()
-    found = {}
+    found, sound = {}, {}
     for m in MUTATIONS:
         if args.only not in m.name: continue
-        found[m.name] = tried(m, args.package.resolve())
+        found[m.name] = tried(m, args.package.resolve(), sound)
         print(f"{m.name}: {found[m.name]}", flush=True)
     sys.exit(any(v != "caught" for v in found.values()))
