@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from .core import Featurizer
 from mltransfer.keys import (
-    SYMBOLS, has_open_ends, is_copolymer, molecule_key, parse_formula, read_composition,
+    SYMBOLS, has_open_ends, is_copolymer, molecule_key, read_composition,
     read_smiles, reduce_amounts, shortest_units, warn_percent,
 )
 

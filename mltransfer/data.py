@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import gzip
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache

@@ -289,7 +289,7 @@ def test_trade_names_are_refused_where_rows_are_read(name):
 def test_unit_cells_and_fullerenes_are_elements(row): assert composition_key(row) in SYMBOLS
 
 
-@given(st.dictionaries(elements, st.floats(0.01, 100), min_size=1, max_size=6))
+@given(st.dictionaries(st.sampled_from(SYMBOLS[:83]), st.floats(0.01, 100), min_size=1, max_size=6)) # heavier ones have no weight of nature
 def test_weights_are_turned_into_atoms_as_pymatgen_does(weights):
     ours, theirs = from_weights(weights), Composition.from_weight_dict(weights).get_el_amt_dict()
     total = sum(theirs.values())
