@@ -213,5 +213,6 @@ class FineTune(RegressorMixin, BaseEstimator):
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Average the predictions of the members, in the unit of the target."
         check_is_fitted(self)
-        with torch.no_grad(): found = self.members_.outputs(_read(self, X, reset=False))
-        return found.mean(0)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]
+        with torch.no_grad(): # some rows at a time, so that memory does not grow with their number
+            found = [self.members_.outputs(x).mean(0) for x in _read(self, X, reset=False).split(2000)]
+        return torch.cat(found)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]

@@ -170,6 +170,32 @@ def test_weights_are_refused_rather_than_wrong(predictions, y, how, message):
     with pytest.raises(ValueError, match=message): blend_weights(predictions, y, **how)
 
 
+def test_monomers_are_not_taken_for_repeat_units():
+    library = Library.starter()
+    polymers = library.load(library.query(kind="polymer", limit=None).index.unique())
+    source = next(s for s in polymers if {t.kind for t in s.tasks} == {"polymer"} and hasattr(s, "net"))
+    with pytest.raises(ValueError, match="60 of 60 rows cannot be used as a polymer(.|\n)*'C=C': has no open ends"):
+        Blend([source], quick=True).fit(["C=C"] * 60, np.arange(60.0))
+
+
+def test_three_groups_are_three_folds(sources, toy):
+    X, y, _ = toy
+    model = Blend(sources, quick=True).fit(X, y, groups=np.arange(len(y)) % 3)
+    assert np.isfinite(model.predict(X)).all() and np.isfinite(model.inner_mae_)
+
+
+def test_the_fold_that_fails_is_named():
+    folds = [(np.arange(4), np.arange(4, 8)), (np.arange(2), np.arange(2, 8))]
+    with pytest.raises(ValueError, match="fold 2 of 2 leaves 2 rows, on which a contender fails: too few\nGive more rows"):
+        cross_fit(FailsOnTwo(), np.eye(8), np.arange(8.0), folds)
+
+
+class FailsOnTwo(Ridge):
+    def fit(self, X, y):
+        if len(y) < 3: raise ValueError("too few")
+        return super().fit(X, y)
+
+
 def test_steps_stay_below_a_thousand():
     for n in (50, 500, 1600, 2000, MANY, MANY + 1, 12_800, 27_000):
         s = scheduled(n)

@@ -70,8 +70,8 @@ expected = dict.fromkeys("""
 def test_sklearn_contract(estimator, check): check(estimator)
 
 
-def test_all_choices_are_made_inside(sources, X, y):
-    "Changing the targets of rows that are not given changes nothing; the order of predicted rows does not matter."
+def test_the_order_of_predicted_rows_does_not_matter(sources, X, y):
+    "Whether all choices are made inside is the matter of test_choices."
     model = Shotgun(sources)
     a = model.fit(X[:40], y[:40]).predict(X[40:60])
     b = model.fit(X[:40], y[:40]).predict(X[59:39:-1])[::-1]
@@ -185,14 +185,6 @@ def test_forests_take_part(sources, X, y):
                              y_scaling=np.array([[0.0], [1.0]]), seen=np.array([], np.uint64))
     model = Shotgun([forest]).fit(X[:30], y[:30])
     assert np.isfinite(model.predict(X[30:35])).all()
-
-
-def test_logarithm_is_chosen_where_it_helps(sources, X):
-    rng = np.random.default_rng(0)
-    wide = np.exp(3 * (X[:60, 0] - X[:60, 0].mean()) / X[:60, 0].std() + 0.1 * rng.normal(size=60))
-    model = Shotgun(sources).fit(X[:60], wide)
-    assert model.log_ and (model.predict(X) > 0).all()
-    assert not Shotgun(sources).fit(X[:60], np.log(wide)).log_
 
 
 def test_predictions_stay_near_what_was_seen(fitted, X, y):
