@@ -468,7 +468,7 @@ def _load(library: Library, ids: list[str]) -> list[SourceModel]:
         except FileNotFoundError as error: raise ValueError(f"shard {shard} has gone; open the library again") from error
     return [found[i] for i in ids]
 
-
+# %% ../nbs/40_library.ipynb #4946bb95
 def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: int) -> list[str]:
     "Group models by what can be stacked, small ones first, and store shard by shard."
     groups: dict[str, dict[str, Part]] = {}

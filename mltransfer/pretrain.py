@@ -70,11 +70,21 @@ def _excluded(exclude: Iterable[str], data: Sequence[Dataset]) -> dict[Kind, set
     return out
 
 # %% ../nbs/50_pretrain.ipynb #77bdaee9
+def _as_list(data: Dataset | Iterable[Dataset]) -> list[Dataset]:
+    "Data sets as a list; a lone one means a list of one."
+    found = [data] if isinstance(data, Dataset) else list(data)
+    if not found: raise ValueError("there are no data; give at least one data set")
+    if wrong := [type(d).__name__ for d in found if not isinstance(d, Dataset)]:
+        raise ValueError(f"data must be data sets, got {wrong[0]}; `load` opens one, `from_frame` makes one")
+    return found
+
+
 def join(
-    data: Sequence[Dataset], # Data sets whose raw inputs are read by the same descriptors
+    data: Dataset | Iterable[Dataset], # Data sets whose raw inputs are read by the same descriptors
     exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
 ) -> tuple[pd.Series, pd.DataFrame]: # Raw inputs, and labels with one column per data set; both indexed by key
     "Join data sets into one row per material; repeated measurements become their median."
+    data = _as_list(data)
     if len(names := {d.name for d in data}) < len(data):
         raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
     for d in data:
@@ -310,7 +320,7 @@ def _crystals(
 
 # %% ../nbs/50_pretrain.ipynb #323b586c
 def pretrain(
-    data: Sequence[Dataset], # One data set per output; one only for models that are no networks
+    data: Dataset | Iterable[Dataset], # One data set per output; one only for models that are no networks
     featurizer: TransformerMixin, # Turns raw inputs into descriptors
     *,
     recipe: str = "yamada-1", # Kind of model and how its shape is drawn: in `networks.RECIPES`, "cgcnn", "forest", "boosting" or "elastic net"
@@ -322,17 +332,19 @@ def pretrain(
     transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # What is learnt: as the task says, or see above
     forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0, or for graphs
     schedule: Schedule = Schedule(), # How to train networks
-    random_state: int = 0, # Seed of everything
+    random_state: int | None = 0, # Seed of everything; `None` draws one, which the card keeps
     n_jobs: int = 1, # Worker processes; -1 for all cores
     **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
 ) -> list[SourceModel]: # The sources, each with its card
     "Train source models on one or several properties at once."
+    data, random_state = _as_list(data), seeds(None, 1)[0] if random_state is None else random_state
     if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
     unused = [k for k in how if k != "progress"] + ["hidden"] * (hidden is not None)
     if unused and recipe not in RECIPES: raise ValueError(f"{', '.join(unused)} has no meaning for a {recipe}")
     featurizer_parts(featurizer) # what could not be saved is refused before it is trained
     inputs, Y = join(data, exclude)
+    if len(Y) < 20: raise ValueError(f"{len(Y)} materials are too few to pretrain on, need at least 20; a source learns from large data")
     materials = _materials(Y.index, data)
     if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")
     parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, materials.split_by if groups is None else groups(inputs))))

@@ -17,7 +17,7 @@ from scipy.special import gammaln
 
 from threadpoolctl import threadpool_limits
 
-from .core import BadRows, as_rows, check_target, is_table
+from .core import BadRows, as_rows, check_target, is_table, seeds
 from .featurizers import featurizer_parts
 from .library import Library, read_ids
 from .networks import build_network
@@ -166,12 +166,13 @@ def rank(
     ids: Iterable[str] | None = None, # Models of the library, e.g. the index of a `query`; all if `None`
     layers: Sequence[Layer] | None = None, # Hidden layers and "output"; all if `None`
     n_null: int = 100, # Most untrained networks for comparison; none if 0
-    random_state: int = 0, # Seed of the untrained networks
+    random_state: int | None = 0, # Seed of the untrained networks; `None` draws one
 ) -> pd.DataFrame: # One row per source and layer, and the rows they are to be compared with, best first
     "Order sources by the leave-one-out error of a ridge regression on each layer."
     X, y = Descriptors(X), check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
     names = source_names(sources, ids)
+    random_state = seeds(None, 1)[0] if random_state is None else random_state
     drawn = set(np.random.default_rng(random_state).permutation(len(names))[:n_null].tolist())
     rows, null = [], []
     for first, piece in source_pieces(sources, names):

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from html import escape
@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
 
-from .core import Kind, Task, bad_rows, check_table, is_table
+from .core import BadRows, Kind, Task, as_rows, bad_rows, check_table, is_table
 from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .keys import KEY_RULES, KEYS, group_key
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
 
 # %% auto #0
-__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'check_keys', 'aliases', 'SourceModel', 'card_html', 'EstimatorSource',
-           'CrystalSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together', 'tensor_shapes',
-           'load_source', 'check_sources', 'describe_each', 'stack_key', 'stack', 'SourceBatch']
+__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'check_keys', 'aliases', 'by_blocks', 'SourceModel', 'card_html',
+           'EstimatorSource', 'CrystalSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together',
+           'tensor_shapes', 'load_source', 'check_sources', 'describe_each', 'stack_key', 'stack', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -89,7 +89,29 @@ def aliases(
     if (kind, other) == ("composition", "crystal"): return [f"{key}_{n}" for n in range(1, 231)]
     return []
 
+# %% ../nbs/30_source.ipynb #d5956f6f
+def by_blocks(
+    compute: Callable[[Any], NDArray], # From rows to an array with one entry for each
+    X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
+    size: int = 2000, # Most rows at once, > 0
+) -> NDArray: # As if computed at once
+    "Compute in blocks of rows, so that memory does not grow with their number."
+    rows = X if hasattr(X, "shape") else as_rows(X)
+    if len(rows) <= size: return compute(rows)
+    cut = getattr(rows, "iloc", rows)
+    try: return np.concatenate([compute(cut[i : i + size]) for i in range(0, len(rows), size)])
+    except BadRows:
+        compute(rows) # names the rows by their place in the whole
+        raise
+
 # %% ../nbs/30_source.ipynb #48617c86
+Layer = int | Literal["output"]
+
+def _with_exponents(y_scaling: ArrayLike) -> NDArray[np.float32]:
+    scaling = np.asarray(y_scaling, np.float32)
+    return scaling if len(scaling) == 3 else np.vstack([scaling, np.ones_like(scaling[:1])])
+
+
 @lru_cache(maxsize=64)
 def _names(parts: str) -> tuple[str, ...]:
     "Names of the columns that a featurizer makes."
@@ -107,13 +129,6 @@ def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: Transform
     return table
 
 # %% ../nbs/30_source.ipynb #7a6b1fae
-Layer = int | Literal["output"]
-
-def _with_exponents(y_scaling: ArrayLike) -> NDArray[np.float32]:
-    scaling = np.asarray(y_scaling, np.float32)
-    return scaling if len(scaling) == 3 else np.vstack([scaling, np.ones_like(scaling[:1])])
-
-
 class SourceModel:
     "A trained network that takes raw inputs, with its scaling and its card; never changed after it is made."
 
@@ -163,6 +178,9 @@ class SourceModel:
 
     def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         "Predict every task in its unit, shape (n_samples, n_tasks)."
+        return by_blocks(self._predict, X)
+
+    def _predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         with torch.no_grad(): return self._in_units(self.net(self.inputs(X)).numpy())
 
     def hidden(
@@ -176,7 +194,10 @@ class SourceModel:
         if activation not in ("pre", "post"): raise ValueError(f'activation must be "pre" or "post", got {activation!r}')
         n = len(self.net.widths) - 2
         if not -n <= layer < n: raise ValueError(f"the network has {n} hidden layers, so layer is -{n} to {n - 1}, got {layer}")
-        with torch.no_grad(): return self.net.hidden(self.inputs(X))[layer][activation == "post"].numpy()
+        return by_blocks(lambda block: self._hidden(block)[layer][activation == "post"].numpy(), X)
+
+    def _hidden(self, X: Iterable[Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        with torch.no_grad(): return self.net.hidden(self.inputs(X))
 
     def _repr_html_(self) -> str: return card_html(self)
     def __repr__(self) -> str: return f"SourceModel({', '.join(t.property for t in self.tasks)}; {self.architecture})"
@@ -269,8 +290,7 @@ class EstimatorSource(SourceModel):
         self.columns, self.seen = np.asarray(columns), seen
         self.x_scaling, self.y_scaling = np.asarray(x_scaling, np.float32), _with_exponents(y_scaling)
 
-    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
-        "Predict every task in its unit, shape (n_samples, n_tasks)."
+    def _predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
         return self._in_units(self.estimator.predict(self._scaled(self.describe(X))).reshape(-1, len(self.tasks)))
 
     def hidden(self, X: Iterable[Any], layer: Layer = "output", activation: Literal["pre", "post"] = "post") -> NDArray[np.float32]:
@@ -503,6 +523,14 @@ class SourceBatch:
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
         "Read one layer of every source; equal to each source's own `hidden` to float rounding."
+        rows = X if hasattr(X, "shape") else as_rows(X)
+        if len(rows) <= 2000: return self._hidden(rows, layer, activation)
+        cut, starts = getattr(rows, "iloc", rows), range(0, len(rows), 2000)
+        try: blocks = [self._hidden(cut[i : i + 2000], layer, activation) for i in starts]
+        except BadRows: return self._hidden(rows, layer, activation) # names rows by their place
+        return [np.concatenate(parts) for parts in zip(*blocks)]
+
+    def _hidden(self, X: Any, layer: Layer, activation: str) -> list[NDArray[np.float32]]:
         out: list[Any] = [None] * len(self)
         tables = describe_each(self.sources, X)
         for members, part in self._parts:

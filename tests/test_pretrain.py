@@ -12,10 +12,12 @@ from sklearn.pipeline import FeatureUnion
 from mltransfer.audit import seen_by
 from mltransfer.core import Task
 from mltransfer.data import Dataset, load
+from mltransfer.keys import group_key
 from mltransfer.labels import from_learnt, to_learnt
 from mltransfer.molecule import Constitution, RDKitDescriptors
 from mltransfer.networks import build
-from mltransfer.pretrain import OTHERS, _choose_labels, _split, join, pretrain
+from mltransfer.pretrain import OTHERS, _choose_labels, _prepare, _split, join, pretrain
+from mltransfer.rank import rank
 from mltransfer.source import SourceModel, hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
 from mltransfer.training import Schedule
@@ -155,6 +157,27 @@ def test_isomers_are_learnt_apart_and_held_out_together(liquid):
 
 # --- scales
 
+def test_scaling_knows_the_training_rows_only():
+    rng = np.random.default_rng(0)
+    parts = {"train": np.arange(40), "valid": np.arange(40, 50), "test": np.arange(50, 60)}
+    table, Y = rng.normal(size=(60, 4)).astype(np.float32), pd.DataFrame({"y": rng.normal(size=60)})
+    table[:, 3] = 0
+    a = _prepare(table, Y, [Task("y")], parts, "task")
+    table[40:], Y.loc[40:] = 1e4 * (1 + rng.random((20, 4))), 1e6 # held out: another world, and a column that training has not
+    b = _prepare(table, Y, [Task("y")], parts, "task")
+    for name in ("x_scaling", "y_scaling", "useful"): np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    np.testing.assert_array_equal(a.Z[:40], b.Z[:40])
+    np.testing.assert_allclose(a.x_scaling, [table[:40, :3].mean(0), table[:40, :3].std(0)], rtol=1e-5)
+
+
+def test_a_source_is_scaled_by_what_it_was_trained_on(liquid):
+    Z = Constitution().fit_transform(join([liquid])[0])
+    groups = pd.Index([group_key(k, "molecule") for k in join([liquid])[1].index])
+    train = _split(len(Z), 0, groups)[0]
+    [source] = pretrain(liquid, Constitution(), **short)
+    np.testing.assert_allclose(source.x_scaling[0], Z[train][:, source.columns].mean(0), rtol=1e-5)
+
+
 def test_labels_on_a_logarithmic_scale_come_back_in_their_unit():
     Y = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [10.0, 1e3, -1.0]})
     labels = to_learnt(Y.to_numpy(), [Task("a"), Task("b", log=True)])
@@ -203,6 +226,32 @@ def test_models_that_are_no_networks_are_drawn_saved_and_read(liquid, recipe, tm
     again = load_source(save_source(a, tmp_path / "s.safetensors"))
     np.testing.assert_array_equal(again.predict(liquid.X[:9]), a.predict(liquid.X[:9]))
     assert "schedule" not in a.card and a.card["recipe"] == recipe
+
+
+# --- what is refused at the door, and what is drawn
+
+def test_a_lone_data_set_is_a_list_of_one(liquid):
+    one, other = pretrain(liquid, Constitution(), **short) + pretrain([liquid], Constitution(), **short)
+    assert all(torch.equal(p, q) for p, q in zip(one.net.parameters(), other.net.parameters()))
+
+
+@pytest.mark.parametrize("wrong, said", [([], "there are no data"), (["viscosity"], "got str; `load` opens one"), ([None], "got NoneType")])
+def test_what_is_no_data_set_is_refused(wrong, said):
+    with pytest.raises(ValueError, match=said): pretrain(wrong, Constitution())
+
+
+def test_too_few_rows_are_refused_before_any_work(liquid):
+    few = liquid.where(np.arange(len(liquid)) < 12)
+    with pytest.raises(ValueError, match="12 materials are too few to pretrain on, need at least 20"): pretrain(few, Constitution())
+
+
+def test_no_seed_draws_one_and_keeps_it(liquid):
+    first, second = (pretrain(liquid, Constitution(), random_state=None, **short)[0] for _ in range(2))
+    seed = first.card["random_state"]
+    assert isinstance(seed, int) and seed != second.card["random_state"]
+    [again] = pretrain(liquid, Constitution(), random_state=seed, **short)
+    assert all(torch.equal(p, q) for p, q in zip(first.net.parameters(), again.net.parameters()))
+    assert len(rank([first], liquid.X[:20], liquid.y[:20], random_state=None))
 
 
 # --- cards

@@ -8,9 +8,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from mltransfer.core import Task
+from mltransfer.keys import KEY_RULES
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build
-from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, save_source
+from mltransfer.source import SourceBatch, SourceModel, card_html, hash_keys, load_source, put_together, save_source, take_apart
 
 smiles = ["CCO", "c1ccccc1", "*CC*"]
 
@@ -93,3 +94,30 @@ def test_a_source_without_featurizer_reads_tables_only(source):
     np.testing.assert_array_equal(bare.predict(source.describe(smiles)), source.predict(smiles))
     with pytest.raises(ValueError, match="reads a table of descriptors, not raw inputs"): bare.predict(smiles)
     assert "a table" in bare._repr_html_()
+
+
+def test_many_rows_are_read_in_blocks_that_change_nothing(source, monkeypatch):
+    rows, longest = [*smiles * 1500, "CCO"], []
+    describe = SourceModel.describe
+    monkeypatch.setattr(SourceModel, "describe", lambda self, X: longest.append(len(X)) or describe(self, X))
+    for read in (source.predict, source.hidden, lambda X: SourceBatch([source, source]).hidden(X)[1]):
+        longest.clear()
+        found, once = read(rows), read(smiles)
+        assert max(longest) <= 2000 and found.shape == (4501, once.shape[1])
+        np.testing.assert_allclose(found[:4500].reshape(1500, *once.shape), np.broadcast_to(once, (1500, *once.shape)), rtol=1e-5)
+    frame = pd.DataFrame(source.describe(rows), columns=source.featurizer.get_feature_names_out())
+    np.testing.assert_array_equal(source.predict(frame), source.predict(rows))
+
+
+def test_a_bad_row_is_named_by_its_place_in_all_blocks(source):
+    for read in (source.predict, source.hidden, SourceBatch([source]).hidden):
+        with pytest.raises(ValueError, match="1 of 2501 rows.*\n.*row 2500"): read(["CCO"] * 2500 + ["C1CC"])
+
+
+def test_an_old_source_reads_the_columns_that_it_was_trained_on(source):
+    "Version 0.1.0 wrote no `key_rules`, and fewer columns without saying so."
+    head, tensors = take_apart(source)
+    old = put_together(head | {"featurizer": [{"name": "Constitution", "params": {}}], "card": {}}, tensors)
+    assert old.featurizer.coarse and not old.tells_seen and "can no longer be told" in card_html(old)
+    assert take_apart(old)[0]["featurizer"] == [{"name": "Constitution", "params": {}}]
+    assert source.tells_seen and source.card["key_rules"] == KEY_RULES
