@@ -223,6 +223,7 @@ def test_decades_are_judged_by_factors(tmp_path):
     for interval in ("crossed t", "corrected t"):
         a, b = (r.compare("ridge", "median", interval=interval) for r in (found, logs))
         assert a.drop("p").tolist() == pytest.approx(b.drop("p").tolist(), rel=0.05)
+    assert found.table.groupby("method")["mae"].mean().to_dict() == pytest.approx(found.summary()["mae"].to_dict())
     assert found.predictions["measured"].max() == z.max(), "predictions stay in the unit of the target"
     curve = learning_curve(models, X, z, [20], baseline="median", n_draws=6, progress=False, task=found.task)
     assert curve.loc[(20, "ridge"), "mae"] == pytest.approx(found.summary().loc["ridge", "mae"])

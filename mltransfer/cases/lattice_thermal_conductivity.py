@@ -36,7 +36,7 @@ from ..splits import ExtrapolationSplit, RepeatedDraws
 from ..training import Schedule
 from ..transfer import FrozenFeatures
 from ..validate import Evaluation, evaluate, untrained
-from ..verdicts import in_words, ratio_text
+from ..verdicts import in_words
 
 # %% auto #0
 __all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', 'BEST_UP', 'NULL', 'PUBLISHED', 'AVERAGE', 'CELL',
