@@ -296,6 +296,12 @@ def test_whatever_differs_is_fitted_anew(tmp_path, other):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("given", [dict(groups=np.arange(60)), dict(sample_weight=np.arange(60) + 1.0), dict(task=Task("x", "K"))])
+def test_what_a_fit_is_given_is_part_of_its_name(tmp_path, given):
+    for how in ({}, given, {}, given): quick({"a": Ridge()}, X, y, draws[:1], checkpoint=tmp_path, **how)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_library_that_has_grown_is_another_one(tmp_path):
     from mltransfer.library import Library
     from mltransfer.validate import _digest
