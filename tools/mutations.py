@@ -33,6 +33,7 @@ MUTATIONS = [
     Mutation("intervals come from models that have seen the row", "uncertainty.py", "model = _fit(estimator, rows, train)",
              "model = _fit(estimator, rows, np.concatenate([train, test]))", "tests/test_uncertainty.py -k equals_mapie"),
     Mutation("Rescaled ignores weights", "transfer.py", "own = fit_params(line, sample_weight=weight)", "own = {}", "tests/test_transfer.py -k weighted_line"),
+    Mutation("verdicts forget the rows that draws share", "verdicts.py", "(1 / J + n_train / n_test.mean())", "(1 / J)", "tests/test_verdicts.py -k crossed_interval"),
     Mutation("Shotgun.predict_direct returns the mixture", "shotgun.py", "return self._in_blocks(self._direct, X)", "return self._in_blocks(self._models, X)",
              "tests/test_choices.py -k direct_prediction"),
     Mutation("Shotgun: weights have seen the fold that they are judged on", "preselection.py",
@@ -49,6 +50,7 @@ MUTATIONS = [
     Mutation("a source of another version calls materials unseen", "source.py", 'or self.card.get("key_rules", 1) == KEY_RULES', "or True", "tests/test_versions.py -k cannot_tell"),
     Mutation("a source forgets stereoisomers", "source.py", 'f"{kind} {group_key(k, kind)}"', 'f"{kind} {k}"', "tests/test_pretrain.py -k isomers_are"),
     Mutation("kinds share hashes", "source.py", 'f"{kind} {group_key(k, kind)}"', "group_key(k, kind)", "tests/test_pretrain.py -k kinds_never"),
+    Mutation("Shotgun: sources are chosen by all rows", "shotgun.py", "self._screen.order(k)[:10]", "self._screen.order(-1)[:10]", "tests/test_choices.py -k sources_are_chosen"),
     Mutation("Shotgun: the logarithm is always learnt", "preselection.py", "return bool(spread(np.log(y)) + np.log(y).mean() < spread(y))", "return True",
              "tests/test_choices.py -k logarithm"),
 ]
