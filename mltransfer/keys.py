@@ -362,6 +362,13 @@ def _join(beads: _Beads) -> Chem.Mol:
 # %% ../nbs/01_keys.ipynb #6f43c7cf
 def _unit(smiles: str, *, flat: bool) -> tuple[str, int]:
     "Key of a repeat unit, with or without stereo marks, and how many shortest units it holds."
+    if not isinstance(smiles, str): read_smiles(smiles) # which says what is wrong
+    return _found_unit(smiles, flat)
+
+
+@lru_cache(2**14) # each descriptor asks again
+def _found_unit(smiles: str, flat: bool) -> tuple[str, int]:
+    "Key of a repeat unit, with or without stereo marks, and how many shortest units it holds."
     mol, ions = _labelled(smiles, flat=flat)
     pieces, bonds = _cut(mol)
     readings = _readings(pieces, bonds, ions)

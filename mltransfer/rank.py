@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.special import gammaln
+from sklearn.utils import _safe_indexing
 
 from threadpoolctl import threadpool_limits
 
@@ -39,13 +40,27 @@ class Descriptors:
         self,
         X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptor table that all sources read
     ):
+        if isinstance(X, Descriptors): self.__dict__.update(X.__dict__); return
         if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
         self.given = is_table(X)
         self.X = X if self.given else as_rows(X)
         if not len(self.X): raise ValueError("X has no rows; give at least one material")
         self.tables: dict[str, NDArray[np.float32]] = {}
+        self._of: tuple[Descriptors, Sequence[int]] | None = None # a choice of the rows of another
 
     def __len__(self) -> int: return len(self.X)
+    def __getstate__(self) -> dict[str, Any]: return self.__dict__ | {"tables": {}}
+
+    def take(
+        self,
+        rows: Sequence[int], # Positions
+        *,
+        alone: bool = False, # Never compute what the other rows need
+    ) -> Descriptors: # Of these rows
+        "Choose some rows; what was computed for all of them is not computed again."
+        some = Descriptors(_safe_indexing(self.X, list(rows)) if self.given else [self.X[i] for i in rows])
+        if not alone: some._of = self, rows
+        return some
 
     def of(self, source: SourceModel) -> NDArray[np.float32]:
         "Return the table of one source, shape (n_samples, n_features)."
@@ -57,6 +72,7 @@ class Descriptors:
         return self.tables[name]
 
     def _made(self, source: SourceModel) -> NDArray[np.float32]:
+        if self._of is not None: return self._of[0].of(source)[self._of[1]]
         try: return source.describe(self.X)
         except ValueError as error:
             kinds = ", ".join(sorted({t.kind for t in source.tasks}))

@@ -5,7 +5,7 @@
 # %% ../nbs/15_ridge.ipynb #1b8b5b86
 from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,29 +35,47 @@ def _decompose(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 # %% ../nbs/15_ridge.ipynb #f3e130e6
 PENALTIES = tuple(np.logspace(-3, 2, 11).tolist())
 
+def _check_weight(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    "Weights of `n` rows, all above zero."
+    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if weight.shape != (n,): raise ValueError(f"sample_weight has shape {weight.shape}, not ({n},)")
+    if not (np.isfinite(weight) & (weight > 0)).all():
+        bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
+        raise ValueError(f"row {bad[0]} has the sample_weight {weight[bad[0]]:g}, not above zero")
+    return weight
+
+
 def _leave_one_out(
-    left: NDArray[np.float64], squares: NDArray[np.float64], y: NDArray[np.float64], penalties: Sequence[float],
+    left: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    y: NDArray[np.float64],
+    penalties: Sequence[float],
+    weight: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     "Leave-one-out predictions of each table, shape (m, n), and the penalty of each."
-    n, centred = len(y), y - y.mean()
-    scale = np.maximum(squares.sum(1) / n, 1e-12)
+    root, total = np.sqrt(weight), weight.sum()
+    centred = root * (y - weight @ y / total)
+    scale = np.maximum(squares.sum(1) / total, 1e-12)
     strength = scale[:, None] * np.asarray(penalties) # (m, penalties)
     shrink = squares[:, :, None] / (squares[:, :, None] + strength[:, None, :]) # (m, r, penalties)
     along = left.transpose(0, 2, 1) @ centred # (m, r)
     fitted = left @ (shrink * along[:, :, None]) # (m, n, penalties)
-    leverage = 1 / n + left**2 @ shrink
-    errors = (centred[:, None] - fitted) / np.maximum(1 - leverage, 1e-10)
+    leverage = weight[:, None] / total + left**2 @ shrink
+    errors = (centred[:, None] - fitted) / np.maximum(1 - leverage, 1e-10) # times root
     best = (errors**2).mean(1).argmin(1)
     each = np.arange(len(best))
-    return y - errors[each, :, best], strength[each, best]
+    return y - errors[each, :, best] / root, strength[each, best]
 
 # %% ../nbs/15_ridge.ipynb #a162b028
-def _log_evidence(left: NDArray[np.float64], squares: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    "LogME of each table, shape (m,)."
-    n, target = len(y) - 1, (y - y.mean()) / y.std(ddof=1)
+def _log_evidence(
+    left: NDArray[np.float64], squares: NDArray[np.float64], centred: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    "LogME of each table, shape (m,), for a centred target."
+    n = len(centred) - 1
+    target = centred / np.sqrt(centred @ centred / n)
     power = (left.transpose(0, 2, 1) @ target) ** 2 # (m, r)
     rest = np.maximum(n - power.sum(1), 0)[:, None]
-    scale = np.maximum(squares.sum(1) / len(y), 1e-12)[:, None]
+    scale = np.maximum(squares.sum(1) / len(centred), 1e-12)[:, None]
     middle, reach = np.zeros_like(scale), 4.0
     for _ in range(4):
         exponent = middle + np.linspace(-reach, reach, 17)
@@ -98,9 +116,11 @@ class Ridges:
         self,
         tables: Sequence[NDArray[np.floating]], # One per regression, each of shape (n_samples, n_columns)
         y: NDArray[np.float64], # Target, shape (n_samples,)
+        sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,); all 1 if `None`
     ) -> Ridges: # Itself
         "Fit all; sets `loo_` (leave-one-out predictions, one row per table), `mae_`, `rmse_`, `logme_` and `penalty_`."
-        m = len(tables)
+        m, weight = len(tables), _check_weight(sample_weight, len(y))
+        root, mean = np.sqrt(weight), weight @ y / weight.sum()
         self.loo_, self.logme_, self.penalty_ = np.empty((m, len(y))), np.empty(m), np.empty(m)
         self._models: list[Any] = [None] * m
         for members in _stacks(tables):
@@ -108,18 +128,19 @@ class Ridges:
             for k, i in enumerate(members): block[k, :, : tables[i].shape[1]] = tables[i]
             centre, scale = _standardise(block)
             Z = np.clip((block - centre) / scale, -self.clip, self.clip)
-            middle = Z.mean(1, keepdims=True)
-            left, squares = _decompose(Z - middle)
-            self.loo_[members], penalty = _leave_one_out(left, squares, y, self.penalties)
-            self.logme_[members], self.penalty_[members] = _log_evidence(left, squares, y), penalty
-            inner = left.transpose(0, 2, 1) @ (y - y.mean()) / (squares + penalty[:, None]) # (m, r)
-            weights = ((Z - middle).transpose(0, 2, 1) @ (left @ inner[:, :, None]))[:, :, 0]
-            offset = y.mean() - (middle[:, 0] * weights).sum(1)
+            middle = (weight @ Z)[:, None] / weight.sum()
+            Z = root[:, None] * (Z - middle)
+            left, squares = _decompose(Z)
+            self.loo_[members], penalty = _leave_one_out(left, squares, y, self.penalties, weight)
+            self.logme_[members], self.penalty_[members] = _log_evidence(left, squares, root * (y - mean)), penalty
+            inner = left.transpose(0, 2, 1) @ (root * (y - mean)) / (squares + penalty[:, None])
+            weights = (Z.transpose(0, 2, 1) @ (left @ inner[:, :, None]))[:, :, 0]
+            offset = mean - (middle[:, 0] * weights).sum(1)
             for k, i in enumerate(members):
                 p = tables[i].shape[1]
                 self._models[i] = centre[k, 0, :p], scale[k, 0, :p], weights[k, :p], offset[k]
-        errors = self.loo_ - y
-        self.mae_, self.rmse_ = np.abs(errors).mean(1), np.sqrt((errors**2).mean(1))
+        errors, share = self.loo_ - y, weight / weight.sum()
+        self.mae_, self.rmse_ = np.abs(errors) @ share, np.sqrt(errors**2 @ share)
         return self
 
     def predict(
@@ -153,14 +174,15 @@ class _Blocks:
         self.middle = Z.mean(0)
         squares = ((Z - self.middle) ** 2).mean(0)
         lengths = [squares[r.start : r.stop].sum() for r in column_ranges(map(len, blocks))]
-        self.factor = np.concatenate([np.full(len(b), 1 / np.sqrt(l) if l > 0 else 1.0) for l, b in zip(lengths, blocks)])
+        self.factor = np.concatenate([np.full(len(b), 1 / np.sqrt(l) if l > 1e-9 else 1.0) for l, b in zip(lengths, blocks)])
 
     def __call__(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         return (np.clip((X[:, self.columns] - self.centre) / self.scale, -self.clip, self.clip) - self.middle) * self.factor
 
 
 def _squared_distances(A: NDArray[np.float64], B: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum((A**2).sum(1)[:, None] + (B**2).sum(1) - 2 * A @ B.T, 0)
+    lengths = (np.einsum("ij,ij->i", M, M) for M in (A, B))
+    return np.maximum(np.add.outer(*lengths) - 2 * A @ B.T, 0)
 
 # %% ../nbs/15_ridge.ipynb #0688e81e
 def _middle(squared: NDArray[np.float64]) -> float:
@@ -169,6 +191,34 @@ def _middle(squared: NDArray[np.float64]) -> float:
     return found if found > 1e-12 else float(np.median(different)) if len(different := squared[squared > 1e-12]) else 1.0
 
 
+class _Solved(NamedTuple):
+    "Kernel ridge regression with the penalty of least leave-one-out error."
+    error: float
+    width: float
+    penalty: float
+    loo: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    offset: float
+
+
+def _solve(
+    kernel: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64],
+    penalties: Sequence[float], width: float,
+) -> _Solved:
+    "One kernel, all penalties, one decomposition."
+    share, root = weight / weight.sum(), np.sqrt(weight)
+    middle, mean = kernel @ share, share @ y # the mean of each row of the kernel, and of the target
+    centred = kernel - middle - middle[:, None] + middle @ share
+    squares, left = np.linalg.eigh(centred * np.outer(root, root))
+    squares = np.where(squares > 1e-10, squares, 0) # below: rounding noise
+    loo, penalty = (found[0] for found in _leave_one_out(left[None], squares[None], y, penalties, weight))
+    along = left.T @ (root * (y - mean)) / (squares + penalty)
+    along[squares == 0] = 0
+    weights = root * (left @ along)
+    error = float((loo - y) ** 2 @ share)
+    return _Solved(error, width, float(penalty), loo, weights, mean - middle @ weights)
+
+# %% ../nbs/15_ridge.ipynb #5b7c9e1d
 class KernelRidgeCV(RegressorMixin, BaseEstimator):
     "Kernel ridge regression on blocks of equal weight; width and penalty by leave-one-out error in closed form."
 
@@ -191,31 +241,49 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
+        sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,); all 1 if `None`
     ) -> KernelRidgeCV: # Itself
         "Choose width and penalty and fit; sets `width_`, `penalty_` and `loo_` (leave-one-out predictions)."
         if self.kernel not in ("linear", "gaussian"): raise ValueError(f"kernel must be 'linear' or 'gaussian', got {self.kernel!r}")
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        if weight.shape == y.shape and (weight == 0).any() and (weight > 0).any():
+            used = weight != 0 # a row without weight is left out
+            self.fit(X[used], y[used], weight[used])
+            known, self.loo_ = self.loo_, self.predict(X)
+            self.loo_[used] = known
+            return self
+        weight = _check_weight(weight, len(y))
         self._scaled = _Blocks(X, self.blocks, self.clip)
         self._Z = self._scaled(X)
-        self._unit = _middle(_squared_distances(self._Z, self._Z))
-        widths = np.asarray(self.widths if self.kernel == "gaussian" else [np.inf], dtype=float)
-        kernels = np.stack([self._kernel(self._Z, w) for w in widths])
-        middles = kernels.mean(1)
-        squares, left = np.linalg.eigh(kernels - middles[:, None, :] - middles[:, :, None] + middles.mean(1)[:, None, None])
-        squares = np.maximum(squares, 0)
-        loo, penalty = _leave_one_out(left, squares, y, self.penalties)
-        best = int(((loo - y) ** 2).mean(1).argmin())
-        self.loo_, self.penalty_, self.width_ = loo[best], float(penalty[best]), float(widths[best])
-        self._weights = left[best] @ (left[best].T @ (y - y.mean()) / (squares[best] + penalty[best]))
-        self._offset = y.mean() - middles[best] @ self._weights
+        found = self._best_width(y, weight)
+        self.loo_, self.penalty_, self.width_ = found.loo, found.penalty, found.width
+        self._weights, self._offset = found.weights, found.offset
         return self
 
-    def _kernel(self, Z: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    def _best_width(self, y: NDArray[np.float64], weight: NDArray[np.float64]) -> _Solved:
+        "Start in the middle and go on, to either side, as long as the error falls."
+        if self.kernel == "linear": return _solve(self._Z @ self._Z.T, y, weight, self.penalties, np.inf)
+        squared, widths = _squared_distances(self._Z, self._Z), sorted(map(float, self.widths))
+        self._unit = _middle(squared)
+        solve = lambda w: _solve(np.exp(-squared / (w * self._unit)), y, weight, self.penalties, w)
+        at = (len(widths) - 1) // 2
+        middle = best = solve(widths[at])
+        for side in (widths[:at][::-1], widths[at + 1 :]):
+            last = middle
+            for width in side:
+                new = solve(width)
+                if new.error >= last.error: break
+                last = new
+            best = min(best, last, key=lambda s: s.error)
+        return best
+
+    def _kernel(self, Z: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.kernel == "linear": return Z @ self._Z.T
-        return np.exp(-_squared_distances(Z, self._Z) / (width * self._unit))
+        return np.exp(-_squared_distances(Z, self._Z) / (self.width_ * self._unit))
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         "Predict new rows."
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self._offset + self._kernel(self._scaled(X), self.width_) @ self._weights
+        return self._offset + self._kernel(self._scaled(X)) @ self._weights

@@ -5,123 +5,52 @@
 # %% ../nbs/70_shotgun.ipynb #108b7913
 from __future__ import annotations
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import trim_mean
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from .audit import seen_by
 from .candidates import heads
-from .core import Kind, as_rows, bad_rows, check_target, log_target
-from .featurizers import build_featurizer, featurizer_parts
-from .keys import KEYS, group_key, has_open_ends
+from .core import (Kind, Task, as_rows, bad_rows, check_target, check_weight,
+                             fit_params)
+from .keys import KEYS, group_key
 from .library import Library
-from .rank import Descriptors, OtherKind, rank, read_layers, source_names, source_pieces, untrained_like
+from .preselection import (Blocks, Copies, KEPT, Labels, Screen, SourceReader, choose_labels,
+                                     crossed_error, descriptor_blocks, find_copies, inner_folds, kind_of,
+                                     learnt_blocks, material_keys, mixing_weights, read_given, spans_decades)
+from .rank import Descriptors, OtherKind, rank, read_layers
 from .ridge import KernelRidgeCV, Ridges, column_ranges
-from .source import EstimatorSource, Layer, SourceModel
+from .source import Layer, SourceModel
 from .splits import check_groups
 from .uncertainty import ConformalRegressor, bound_rank
 
 # %% auto #0
-__all__ = ['Blocks', 'Folds', 'MeanOfRidges', 'Candidate', 'candidates', 'mixing_weights', 'Shotgun', 'transfer_map']
+__all__ = ['ENCODERS', 'ROWS', 'columns_tried', 'MeanOfRidges', 'Candidate', 'fit_candidates', 'predict_candidates', 'candidates',
+           'Shotgun', 'transfer_map']
 
 # %% ../nbs/70_shotgun.ipynb #09f37ca2
-Blocks = dict[str, list[NDArray[np.floating]]] # Tables by name of the block
-
-def _split(X: Descriptors, source: SourceModel) -> Blocks:
-    "The descriptor table of a source, one block per part of its featurizer."
-    table, out, end = X.of(source), {}, 0
-    for part in featurizer_parts(source.featurizer):
-        begin, end = end, end + len(build_featurizer([part]).get_feature_names_out())
-        name = part["name"].lower()
-        while name in out: name += "'"
-        out[name] = [table[:, begin:end]]
-    return out
+_FOREST = ("trees", "middle") # Heads that read one forest in two ways
 
 
-def _predictions(found: Mapping[tuple[Any, ...], list[NDArray]]) -> NDArray[np.float64]:
-    "Mean prediction of each task; logarithms where the task is learnt so."
-    means = []
-    for tasks, tables in found.items():
-        log = np.array([t.log for t in tasks])
-        each = np.asarray(tables, dtype=np.float64)
-        means.append(np.where(log, np.log10(np.where(log, np.maximum(each, 1e-300), 1)), each).mean(0))
-    return np.hstack(means)
+def columns_tried(
+    n_columns: int, # Of the table
+) -> int: # At each branch of a tree
+    "Try a third of a narrow table and a tenth of a wide one: twice as fast, and no worse."
+    return max(1, round(max(0.1 * n_columns, min(n_columns / 3, 30))))
 
-# %% ../nbs/70_shotgun.ipynb #bc0f4883
-class _Reader:
-    "Reads sources piece by piece: blocks that do not look at the target, and single layers for the screen."
 
-    def __init__(self, sources: Sequence[SourceModel] | Library, ids: Iterable[str] | None, layers: Sequence[Layer], random_state: int):
-        self.sources, self.names, self.layers, self.random_state = sources, source_names(sources, ids), layers, random_state
-
-    def blocks(self, X: Descriptors, see: Any = None, only: set[str] | None = None) -> Blocks:
-        "All blocks, or `only` these; on the way, `see` is shown the position of the first source of a piece, the sources and their layers."
-        parts: Blocks = {}
-        hidden, untrained, outputs = [], [], {}
-        wanted = lambda *names: only is None or not only.isdisjoint(names)
-        for first, piece in source_pieces(self.sources, self.names):
-            read = read_layers(piece, X) if wanted("hidden", "predicted") else []
-            depth = [0 if isinstance(s, EstimatorSource) else len(s.net.widths) - 2 for s in piece]
-            if see: see(first, [(i, l, t) for i, l, t in read if l in self.layers or (l != "output" and l - depth[i] in self.layers)])
-            for i, l, t in read:
-                if l == "output": outputs.setdefault(piece[i].tasks, []).append(t)
-                elif l == depth[i] - 1 and len(piece[i].tasks) > 1: hidden.append(t)
-            null = [i for i, d in enumerate(depth) if d and wanted("untrained")][: 10 - len(untrained)]
-            untrained += [t for _, _, t in read_layers([untrained_like(piece[i], self.random_state + first + i) for i in null], X, (-1,))]
-            for s in {str(featurizer_parts(s.featurizer)): s for s in piece}.values():
-                parts |= {k: v for k, v in _split(X, s).items() if k not in parts}
-            if not wanted("hidden", "predicted", "untrained") and only <= parts.keys(): break # the other sources have nothing to add
-        rest = {"hidden": hidden, "predicted": [_predictions(outputs)] if outputs else [], "untrained": untrained}
-        return {k: v for k, v in (parts | rest).items() if v and wanted(k)}
-
-    def single(self, X: Descriptors, chosen: Iterable[tuple[int, Layer]]) -> list[NDArray[np.float32]]:
-        "The tables of some sources and layers."
-        chosen = list(chosen)
-        loaded = {i: next(source_pieces(self.sources, [self.names[i]]))[1][0] for i in {i for i, _ in chosen}}
-        return [read_layers([loaded[i]], X, (l,))[0][2] for i, l in chosen]
-
-# %% ../nbs/70_shotgun.ipynb #3f46760e
-Folds = list[tuple[NDArray[np.integer], NDArray[np.integer]]]
-
-class _Screen:
-    "Ridge regressions on all sources and layers, within each fold."
-
-    def __init__(self, y: NDArray[np.float64], folds: Folds):
-        self.y, self.folds = y, folds
-        self.pairs: list[tuple[int, Layer]] = []
-        self._rmse, self._predicted = [[[] for _ in folds] for _ in range(2)]
-
-    def see(self, first: int, read: Sequence[tuple[int, Layer, NDArray]]) -> None:
-        "Fit one piece of the sources."
-        if not read: return
-        self.pairs += [(first + i, l) for i, l, _ in read]
-        for k, (train, test) in enumerate(self.folds):
-            ridges = Ridges().fit([t[train] for _, _, t in read], self.y[train])
-            self._rmse[k].append(ridges.rmse_)
-            if len(test): self._predicted[k].append(ridges.predict([t[test] for _, _, t in read]))
-
-    def best(self, k: int, n: int) -> list[tuple[int, Layer]]:
-        "The sources and layers of least leave-one-out error within fold `k`."
-        return [self.pairs[j] for j in np.argsort(np.concatenate(self._rmse[k]), kind="stable")[:n]]
-
-    def out_of_fold(self) -> NDArray[np.float64]:
-        "Predictions of each source and layer, shape (n_pairs, n_samples)."
-        out = np.empty((len(self.pairs), len(self.y)))
-        for p, (_, test) in zip(self._predicted, self.folds):
-            if len(test): out[:, test] = np.concatenate(p)
-        return out
-
-# %% ../nbs/70_shotgun.ipynb #dc7e8fa8
 class MeanOfRidges(RegressorMixin, BaseEstimator):
     "Average ridge regressions, each on its own columns."
 
@@ -132,10 +61,10 @@ class MeanOfRidges(RegressorMixin, BaseEstimator):
     ):
         self.blocks = blocks
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> MeanOfRidges:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MeanOfRidges:
         "Fit one regression per block."
-        X = np.asarray(X, dtype=np.float64)
-        self.ridges_ = Ridges().fit([X[:, b] for b in self.blocks], np.asarray(y, dtype=np.float64))
+        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        self.ridges_ = Ridges().fit([X[:, b] for b in self.blocks], y, sample_weight)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -147,7 +76,7 @@ class MeanOfRidges(RegressorMixin, BaseEstimator):
 @dataclass(frozen=True)
 class Candidate:
     "A regressor and the blocks that it reads; `kind` says where these come from."
-    kind: Literal["direct", "transfer", "null"]
+    kind: Literal["direct", "transfer"]
     blocks: tuple[str, ...]
     head: str
     model: RegressorMixin
@@ -157,134 +86,395 @@ class Candidate:
         "Blocks and head, as the leaderboard shows them."
         return f"{' + '.join(self.blocks)}, {self.head}"
 
-    def fit(self, blocks: Blocks, y: NDArray[np.float64]) -> RegressorMixin:
+    def table(self, blocks: Blocks) -> NDArray[np.floating]:
+        "Put its blocks side by side, and the conditions, if rows have any."
+        names = [*self.blocks, *(["conditions"] if "conditions" in blocks else [])]
+        return np.hstack([t for b in names for t in blocks[b]])
+
+    def fit(self, blocks: Blocks, y: NDArray, weight: NDArray | None = None) -> RegressorMixin:
         "Fit a copy of the regressor."
-        tables, model = [t for b in self.blocks for t in blocks[b]], clone(self.model)
-        if isinstance(model, MeanOfRidges): model.set_params(blocks=column_ranges(t.shape[1] for t in tables))
-        elif isinstance(model, KernelRidgeCV): model.set_params(blocks=column_ranges(sum(t.shape[1] for t in blocks[b]) for b in self.blocks))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning) # a kernel parameter of a Gaussian process at its bound
-            return model.fit(np.hstack(tables), y)
+        model = clone(self.model)
+        names = [*self.blocks, *(["conditions"] if "conditions" in blocks else [])]
+        if isinstance(model, MeanOfRidges):
+            widths = [t.shape[1] for b in names for t in blocks[b]]
+            model.set_params(blocks=column_ranges(widths))
+        elif isinstance(model, KernelRidgeCV):
+            widths = [sum(t.shape[1] for t in blocks[b]) for b in names]
+            model.set_params(blocks=column_ranges(widths))
+        X = self.table(blocks)
+        if self.head in _FOREST: model.set_params(max_features=columns_tried(X.shape[1]))
+        own = fit_params(model, sample_weight=weight)
+        with warnings.catch_warnings(): # a kernel parameter of a Gaussian process at its bound
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(X, y, **own)
 
-    def predict(self, model: RegressorMixin, blocks: Blocks) -> NDArray[np.float64]:
-        "Predict with a fitted copy."
-        return model.predict(np.hstack([t for b in self.blocks for t in blocks[b]]))
+# %% ../nbs/70_shotgun.ipynb #bc0f4883
+def fit_candidates(
+    tried: Mapping[int, Candidate], # Candidates by number
+    blocks: Blocks, # Of the training rows
+    y: NDArray[np.float64], # Labels
+    weight: NDArray[np.float64] | None = None, # Of each row
+) -> dict[int, RegressorMixin]: # Fitted models
+    "Fit candidates; those that read one forest share it."
+    forests: dict[tuple[str, ...], RegressorMixin] = {}
+    out = {}
+    for j, c in tried.items():
+        if c.head in _FOREST and c.blocks in forests: out[j] = forests[c.blocks]
+        else: out[j] = c.fit(blocks, y, weight)
+        if c.head in _FOREST: forests[c.blocks] = out[j]
+    return out
 
-# %% ../nbs/70_shotgun.ipynb #000211a0
+
+def predict_candidates(
+    tried: Mapping[int, Candidate], # Candidates by number
+    models: Mapping[int, RegressorMixin], # From `fit_candidates`
+    blocks: Blocks, # Of new rows
+) -> dict[int, NDArray[np.float64]]: # Labels
+    "Predict with fitted candidates; each forest is asked once."
+    asked: dict[int, NDArray] = {}
+    out = {}
+    for j, c in tried.items():
+        model = models[j]
+        if c.head not in _FOREST: out[j] = model.predict(c.table(blocks)); continue
+        if id(model) not in asked: asked[id(model)] = model.each_tree(c.table(blocks))
+        each = asked[id(model)]
+        out[j] = each.mean(0) if c.head == "trees" else trim_mean(each, 0.25, axis=0)
+    return out
+
+
+def _one_fold(
+    tried: Mapping[int, Candidate], blocks: Blocks, y: NDArray, weight: NDArray | None,
+    train: NDArray, test: NDArray,
+) -> dict[int, NDArray[np.float64]]:
+    "Predictions of the rows of one fold that the candidates have not seen."
+    seen, unseen = ({b: [t[rows] for t in tables] for b, tables in blocks.items()}
+                    for rows in (train, test))
+    models = fit_candidates(tried, seen, y[train], None if weight is None else weight[train])
+    return predict_candidates(tried, models, unseen)
+
+# %% ../nbs/70_shotgun.ipynb #3f46760e
 def candidates(
     parts: Mapping[str, int], # Blocks of descriptors and their numbers of columns
-    learnt: Sequence[str], # Blocks that come from sources: "hidden", "predicted", "untrained", "best"
-    direct: Mapping[str, RegressorMixin] | None = None, # More direct models, each on all descriptors
-) -> list[Candidate]: # Direct, transfer and null
-    "List what `Shotgun` tries."
-    made = {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(), "ridges": MeanOfRidges(blocks=()), **heads()}
-    small, whole = (min(parts, key=parts.__getitem__),), tuple(parts)
-    plans = {"direct": {**{(p,): "linear gaussian" for p in parts}, whole: "linear gaussian trees middle"}, "null": {}, "transfer": {}}
-    plans["direct"][small] = "linear gaussian trees middle" + (" process" if parts[small[0]] <= 300 else "")
-    beside = {(): "linear gaussian trees", small: "linear gaussian", whole: "linear gaussian"}
-    if "hidden" in learnt: plans["transfer"] |= {("hidden", *b): h for b, h in beside.items()} | {("hidden", "predicted", *whole): "gaussian"}
-    plans["transfer"] |= {("predicted", *small): "linear gaussian trees middle", ("predicted", *whole): "gaussian middle"}
-    if "best" in learnt:
-        plans["transfer"] |= {("best",): "ridges", ("best", *whole): "linear gaussian"}
-        plans["transfer"] |= {("best", "hidden", *whole): "gaussian"} if "hidden" in learnt else {("best", *small): "linear gaussian", ("best", "predicted", *whole): "gaussian"}
-    if "untrained" in learnt: plans["null"] = {("untrained",): "linear", ("untrained", *whole): "linear gaussian"}
-    out = [Candidate(kind, blocks, h, made[h]) for kind, plan in plans.items() for blocks, hs in plan.items() for h in hs.split()]
-    return [Candidate("direct", small, "median", DummyRegressor(strategy="median")), *out, *(Candidate("direct", whole, name, m) for name, m in (direct or {}).items())]
-
-# %% ../nbs/70_shotgun.ipynb #c3e3bb15
-def mixing_weights(
-    predictions: NDArray[np.float64], # Out of fold, shape (n_candidates, n_samples)
-    kinds: Sequence[str], # "direct", "transfer" or "null" of each candidate; the last are never used
-    y: NDArray[np.float64], # Target, shape (n_samples,)
+    learnt: Sequence[str], # Blocks that come from sources: "hidden", "predicted", "best"
+    direct: Mapping[str, RegressorMixin] | None = None, # More direct models, on all descriptors
     *,
-    average: tuple[int, int] = (3, 10), # How many direct and how many transfer candidates are averaged
-    pull: float = 0.1, # Relative rise in error that a share of 0 or 1 must make good, times four
-) -> NDArray[np.float64]: # Non-negative, sum 1, shape (n_candidates,)
-    "Weigh the best direct and the best transfer candidates."
-    errors, kinds = np.abs(predictions - y).mean(1), np.asarray(kinds)
-    weights = {}
-    for kind, k in zip(("direct", "transfer"), average):
-        best = sorted(np.flatnonzero(kinds == kind), key=lambda j: errors[j])[:k]
-        weights[kind] = np.isin(np.arange(len(kinds)), best) / max(len(best), 1)
-    if not weights["transfer"].any(): return weights["direct"]
-    if not weights["direct"].any(): return weights["transfer"]
-    shares = np.linspace(0, 1, 21)
-    mixed = np.outer(1 - shares, weights["direct"] @ predictions) + np.outer(shares, weights["transfer"] @ predictions)
-    loss = np.abs(mixed - y).mean(1)
-    share = shares[np.argmin(loss / max(loss.min(), 1e-300) + pull * (shares - 0.5) ** 2)]
-    return (1 - share) * weights["direct"] + share * weights["transfer"]
+    weighted: bool = False, # Whether rows have weights
+) -> list[Candidate]: # Direct and transfer
+    "List what `Shotgun` tries."
+    forest = heads()["middle"]
+    made = {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(),
+            "ridges": MeanOfRidges(blocks=()), **heads(), "trees": forest}
+    kernels, grown = ["linear", "gaussian"], ["trees", "middle"]
+    small, whole = (min(parts, key=parts.__getitem__),), tuple(parts)
+    direct_plan = {**{(p,): kernels for p in parts}, whole: kernels + grown}
+    process = ["process"] if parts[small[0]] <= 300 and not weighted else []
+    direct_plan[small] = kernels + grown + process
+    plan: dict[tuple[str, ...], list[str]] = {}
+    if "hidden" in learnt:
+        plan |= {("hidden",): [*kernels, "trees"], ("hidden", *small): kernels,
+                 ("hidden", *whole): kernels, ("hidden", "predicted", *whole): ["gaussian"]}
+    plan |= {("predicted", *small): kernels + grown, ("predicted", *whole): ["gaussian", "middle"]}
+    if "best" in learnt: plan |= {("best",): ["ridges"], ("best", *whole): kernels}
+    if {"best", "hidden"} <= set(learnt): plan[("best", "hidden", *whole)] = ["gaussian"]
+    elif "best" in learnt:
+        plan |= {("best", *small): kernels, ("best", "predicted", *whole): ["gaussian"]}
+    plans = (("direct", direct_plan), ("transfer", plan))
+    out = [Candidate(kind, blocks, h, made[h]) for kind, p in plans for blocks, hs in p.items() for h in hs]
+    median = Candidate("direct", small, "median", DummyRegressor(strategy="median"))
+    mine = [Candidate("direct", whole, name, m) for name, m in (direct or {}).items()]
+    return [median, *out, *mine]
 
-# %% ../nbs/70_shotgun.ipynb #34413d96
+# %% ../nbs/70_shotgun.ipynb #dc7e8fa8
+ENCODERS = 64 # Most multi-task sources in the block "hidden"; of more, each fold takes its best
+ROWS = 2000 # New rows that are predicted at a time
+_LEARNT = ("hidden", "predicted", "conditions") # Blocks that are no descriptors
+_OF_A_FIT = ("_null", "_known", "_ranking", "_seen", "conformal_", "searches_", "n_features_in_", "feature_names_in_")
+
+
 def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
     "Refuse what no search can be made with."
-    if model.selection not in ("nested", "optimistic"): raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
-    if isinstance(model.layers, (int, np.integer, str)): raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
-    if not isinstance(model.log, (bool, np.bool_)) and model.log != "auto": raise ValueError(f"log must be True, False or 'auto', got {model.log!r}")
-    if len(model.average) != 2 or model.average[0] < 1 or model.average[1] < 0: raise ValueError(f"average is a number of direct models, at least 1, and one of transfer models, at least 0; got {model.average!r}")
+    if model.selection not in ("nested", "optimistic"):
+        raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
+    if isinstance(model.layers, (int, np.integer, str)):
+        raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
+    if not isinstance(model.log, (bool, np.bool_)) and model.log != "auto":
+        raise ValueError(f"log must be True, False or 'auto', got {model.log!r}")
+    if len(model.average) != 2 or model.average[0] < 1 or model.average[1] < 0:
+        raise ValueError("average is a number of direct models, at least 1, and one of transfer models, "
+                         f"at least 0; got {model.average!r}")
     if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
 
 
-def _folds(n: int, groups: ArrayLike | None, n_splits: int, random_state: int | None) -> Folds:
-    "Inner folds, then all rows."
-    if n < 2 * n_splits: raise ValueError(f"n_splits={n_splits} needs at least {2 * n_splits} rows, got {n}")
-    whole = (np.arange(n), np.arange(0))
-    check_groups(groups, n) # names rows without a group
-    if groups is None: return [*KFold(n_splits, shuffle=True, random_state=random_state).split(np.zeros(n)), whole]
-    groups = np.asarray(groups).astype(str)
-    if (m := len(set(groups.tolist()))) < 3: raise ValueError(f"choosing inside the rows takes at least 3 groups, got {m}")
-    return [*GroupKFold(min(n_splits, m), shuffle=True, random_state=random_state).split(np.zeros(n), groups=groups), whole]
-
-
-class _Scale:
-    "Value or logarithm of a target; predictions stay within one range of what was seen."
-
-    def __init__(self, y: NDArray[np.float64], log: bool):
-        self.log, self.y = log, np.log(y) if log else y
-        self.limits = self.y.min() - np.ptp(self.y), self.y.max() + np.ptp(self.y)
-
-    def back(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-        predicted = np.clip(predicted, *self.limits)
-        return np.exp(predicted) if self.log else predicted
-
-
-def _scale(parts: Blocks, y: NDArray[np.float64], log: bool | Literal["auto"]) -> _Scale:
-    "Learn the logarithm if asked to, or if that is better for a wide positive target."
-    if log != "auto":
-        if log: log_target(y) # which names the rows that have no logarithm
-        return _Scale(y, bool(log))
-    if y.min() <= 0 or y.max() < 3 * y.min(): return _Scale(y, log=False)
-    X, blocks = np.hstack([t[0] for t in parts.values()]), column_ranges(t[0].shape[1] for t in parts.values())
-    scales = [_Scale(y, log=False), _Scale(y, log=True)]
-    return min(scales, key=lambda s: np.abs(s.back(KernelRidgeCV(blocks=blocks).fit(X, s.y).loo_) - y).mean())
-
-# %% ../nbs/70_shotgun.ipynb #19cf4ff8
-def _crossed(predictions: NDArray[np.float64], kinds: Sequence[str], y: NDArray[np.float64], folds: Folds, average: tuple[int, int]) -> float:
-    "Error of a mixture whose weights have not seen the fold that they are judged on."
-    errors = []
-    for train, test in folds[:-1]:
-        weights = mixing_weights(predictions[:, train], kinds, y[train], average=average)
-        errors.append(np.abs(weights @ predictions[:, test] - y[test]))
-    return float(np.concatenate(errors).mean())
-
-
-def _leaderboard(names: Sequence[str], kinds: Sequence[str], predictions: NDArray[np.float64], weights: NDArray[np.float64], y: NDArray[np.float64]) -> pd.DataFrame:
+def _leaderboard(
+    names: Sequence[str], kinds: Sequence[str], errors: NDArray[np.float64], weights: NDArray[np.float64],
+) -> pd.DataFrame:
     "Candidates, best first."
-    table = pd.DataFrame({"candidate": names, "kind": kinds, "inner_mae": np.abs(predictions - y).mean(1), "weight": weights})
-    return table.sort_values("inner_mae", kind="stable", ignore_index=True)
+    columns = {"candidate": names, "kind": kinds, "inner_mae": errors, "weight": weights}
+    return pd.DataFrame(columns).sort_values("inner_mae", kind="stable", ignore_index=True)
 
 
-def _seen(reader: _Reader, rows: Sequence[Any]) -> NDArray[np.bool_] | None:
+@dataclass
+class _Rows:
+    "The distinct rows of a fit, and which of them each given row is."
+    table: Descriptors
+    conditions: NDArray | None
+    copies: Copies
+    groups: list[Any] | None # Of each distinct row
+    by: str # What a group is
+    y: NDArray # Of each given row, as it is judged
+    weight: NDArray | None # Of each given row
+
+    def merged(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        "Mean and joint weight of the copies of each distinct row."
+        if len(self.copies.first) == len(self.y): return self.y, self.weight
+        weight = np.ones(len(self.y)) if self.weight is None else self.weight
+        total, first = np.bincount(self.copies.of, weight), self.y[self.copies.first]
+        beyond = np.bincount(self.copies.of, weight * (self.y - first[self.copies.of]))
+        return first + beyond / total, total # exact where copies agree
+
+# %% ../nbs/70_shotgun.ipynb #000211a0
+class _Reading(RegressorMixin, BaseEstimator):
+    "Check what is given to `fit`."
+
+    def _read(
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None, weight: ArrayLike | None, material: str | None,
+    ) -> _Rows:
+        "Check what was given; sets `given_`, `conditions_`, `log_` and the reader of the sources."
+        given = read_given(X, material)
+        table, y = Descriptors(given.rows), check_target(y, 10, varies=True).copy()
+        if len(table) != len(y): raise ValueError(f"X has {len(table)} rows, but y has {len(y)}")
+        weight = check_weight(weight, y)
+        check_groups(groups, len(y)) # names rows without a group
+        if weight is not None and not weight.all(): # a row without weight is no row
+            keep = np.flatnonzero(weight)
+            table, y, weight = table.take(keep), y[keep], weight[keep]
+            if groups is not None: groups = [as_rows(groups)[i] for i in keep]
+            if given.conditions is not None:
+                given = given._replace(conditions=given.conditions[keep])
+        if weight is not None and (weight == 1).all(): weight = None
+        seed = int(np.random.default_rng().integers(2**31)) if self.random_state is None else self.random_state
+        self.seed_, self.conditions_ = seed, given.names
+        self._reader = SourceReader(self.sources, self.ids, random_state=seed)
+        first = self._reader.read([0])[0]
+        blocks = [t[0] for t in descriptor_blocks(table, first).values()]
+        said = self.log == "auto" and self.task_ is not None and self.task_.log
+        self.log_ = spans_decades(blocks, y, True if said else self.log)
+        of = {t.kind for t in first.tasks}
+        rows = np.asarray(table.X) if table.given else table.X
+        keys = [r.tobytes() for r in rows] if table.given else material_keys(rows, of)
+        by = "rows of a table" if table.given else "materials" if groups is None else "groups"
+        if groups is None and not table.given: groups = [f"{k} {group_key(v, k)}" for k, v in keys]
+        elif groups is not None: groups = as_rows(groups)
+        self.given_ = (table.X.copy(), y, groups)
+        self._weight, self._conditions = weight, given.conditions
+        if table.given: # number and names of columns
+            validate_data(self, X.X if isinstance(X, Descriptors) else X, skip_check_array=True)
+        marks = [keys] + ([] if groups is None else [groups])
+        if given.conditions is not None: marks.append([row.tobytes() for row in given.conditions])
+        copies = find_copies(*marks)
+        here = None if given.conditions is None else given.conditions[copies.first]
+        own = None if groups is None else [groups[i] for i in copies.first]
+        judged = np.log10(y) if self.log_ else y
+        return _Rows(table.take(copies.first), here, copies, own, by, judged, weight)
+
+# %% ../nbs/70_shotgun.ipynb #491cc1b6
+class _Search(_Reading):
+    "Read, screen, and hand over to the candidates."
+
+    @threadpool_limits.wrap(limits=1) # threads would only wait for each other on small matrices
+    def fit(
+        self,
+        X: Any, # Raw inputs, a `Dataset`, a table of materials and conditions, or of descriptors
+        y: ArrayLike | None = None, # Target, shape (n_samples,); a `Dataset` brings its own
+        *,
+        groups: ArrayLike | None = None, # Group of each row; by material if `None`
+        sample_weight: ArrayLike | None = None, # Of each row, above 0; a mean of four has 4
+        task: Task | None = None, # Property and unit, for `summary`; its `log` sets the scale
+        material: str | None = None, # Column of materials; all others are conditions
+    ) -> _Search: # Itself
+        "Search, and fit what was chosen; sets `leaderboard_`, `chosen_`, `weights_`, `inner_mae_` and, if nested, `estimated_mae_`, `direct_mae_` and `transfer_share_`."
+        if y is None and hasattr(X, "task") and hasattr(X, "frame"):
+            groups = X.groups if groups is None else groups
+            X, y, task = X.X, X.y, X.task if task is None else task
+        _check_options(self, y)
+        if isinstance(self.ids, Iterator): self.ids = tuple(self.ids) # read again by a clone
+        for old in _OF_A_FIT: self.__dict__.pop(old, None) # made from the rows of another fit
+        self.task_ = task
+        if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
+            return self._fit_several(X, y, groups, sample_weight, task, material)
+        self._rows = self._read(X, y, groups, sample_weight, material)
+        self._search(self._rows)
+        return self
+
+    def _search(self, rows: _Rows, null: SourceReader | None = None) -> None:
+        "Screen the sources, try the candidates, weigh them."
+        y, weight = rows.merged()
+        if len(y) < 10: raise ValueError(f"{len(rows.y)} rows hold {len(y)} materials, need at least 10")
+        self._folds = inner_folds(len(y), rows.groups, self.n_splits, self.seed_)
+        reader = self._reader if null is None else null
+        first = reader.read([0])[0] or self._reader.read([0])[0]
+        parts = [t[0] for t in descriptor_blocks(rows.table, first).values()]
+        self._labels = Labels(y, False) if self.log_ or self.log != "auto" else choose_labels(parts, y)
+        self._screen = Screen(self._labels.y, self._folds, weight=weight, beside=rows.conditions)
+        self._by = rows.by
+        blocks, where = learnt_blocks(reader, rows.table, layers=self.layers, see=self._screen.see)
+        if not self._screen.pairs:
+            raise ValueError(f"none of the {len(reader.names)} sources has a layer {self.layers}")
+        if rows.conditions is not None: blocks["conditions"] = [rows.conditions]
+        run = self._nested if self.selection == "nested" else self._optimistic
+        run(rows, blocks, where, weight, reader)
+        self.source_ids_ = reader.names
+
+    def _chosen_blocks(
+        self, k: int, rows: _Rows, blocks: Blocks, where: Sequence[int], reader: SourceReader,
+    ) -> tuple[Blocks, list[tuple[int, Layer]], list[int]]:
+        "Blocks of a fold: the ten best sources and layers, and of many encoders the best."
+        best, out = self._screen.order(k)[:10], dict(blocks)
+        keep = self._screen.best_encoders(k, where, ENCODERS)
+        if "hidden" in out: out["hidden"] = [out["hidden"][j] for j in keep]
+        return out | {"best": reader.single(rows.table, best)}, best, [where[j] for j in keep]
+
+# %% ../nbs/70_shotgun.ipynb #cd4a9e35
+class _Mixing(_Search):
+    "Try candidates in every fold, weigh them, fit what has a weight."
+
+    def _nested(
+        self, rows: _Rows, blocks: Blocks, where: Sequence[int], weight: NDArray | None, reader: SourceReader,
+    ) -> None:
+        "Mix candidates by their out-of-fold predictions; each fold has a screen of its own."
+        parts = {k: v[0].shape[1] for k, v in blocks.items() if k not in _LEARNT}
+        tried = candidates(parts, [*blocks, "best"], self.direct, weighted=weight is not None)
+        known = getattr(self, "_known", {}) # direct models do not depend on the sources
+        todo = {j: c for j, c in enumerate(tried) if c.name not in known}
+        folds = [(self._chosen_blocks(k, rows, blocks, where, reader)[0], *pair)
+                 for k, pair in enumerate(self._folds[:-1])]
+        jobs = (delayed(_one_fold)(todo, b, self._labels.y, weight, *pair) for b, *pair in folds)
+        found = Parallel(n_jobs=self.n_jobs)(jobs)
+        labels = np.empty((len(tried), len(self._labels.y)))
+        for j, c in enumerate(tried):
+            if c.name in known: labels[j] = known[c.name]
+        for (_, _, test), out in zip(folds, found):
+            for j, predicted in out.items(): labels[j, test] = predicted
+        kinds = [c.kind for c in tried]
+        self._direct_labels = {c.name: labels[j] for j, c in enumerate(tried) if c.kind == "direct"}
+        self._weigh_candidates(rows, tried, labels, kinds)
+        chosen = {j: c for j, c in enumerate(tried) if self._w[0][j] > 0 or self._w[1][j] > 0}
+        here, self._best, self._encoders = self._chosen_blocks(len(folds), rows, blocks, where, reader)
+        fitted = fit_candidates(chosen, here, self._labels.y, weight)
+        self._models, self._direct = ([(w[j], chosen[j], m) for j, m in fitted.items() if w[j] > 0]
+                                      for w in self._w)
+
+    def _weigh_candidates(
+        self, rows: _Rows, tried: Sequence[Candidate], labels: NDArray, kinds: Sequence[str],
+    ) -> None:
+        "Judge by all given rows, copies included; sets weights, errors and the leaderboard."
+        y, weight = rows.y, rows.weight
+        predicted = self._labels.back(labels)[:, rows.copies.of]
+        codes = rows.copies.of
+        folds = [(np.flatnonzero(np.isin(codes, a)), np.flatnonzero(np.isin(codes, b)))
+                 for a, b in self._folds]
+        direct = [k if k == "direct" else "" for k in kinds]
+        how = {"average": self.average, "sample_weight": weight}
+        self._w = [mixing_weights(predicted, k, y, **how) for k in (kinds, direct)]
+        error = lambda p: np.average(np.abs(p - y), axis=-1, weights=weight)
+        self.leaderboard_ = _leaderboard([c.name for c in tried], kinds, error(predicted), self._w[0])
+        self.inner_mae_ = float(error(self._w[0] @ predicted))
+        self.estimated_mae_ = crossed_error(predicted, kinds, y, folds, **how)
+        self.direct_mae_ = crossed_error(predicted, direct, y, folds, **how)
+        self._tell_weights()
+
+    def _optimistic(
+        self, rows: _Rows, blocks: Blocks, where: Sequence[int], weight: NDArray | None, reader: SourceReader,
+    ) -> None:
+        "The published protocol: the single source and layer of least cross-validated error, which is then reported."
+        predicted = self._labels.back(self._screen.out_of_fold())[:, rows.copies.of]
+        errors = np.average(np.abs(predicted - rows.y), axis=1, weights=rows.weight)
+        j = int(errors.argmin())
+        self._best, self._encoders = [self._screen.pairs[j]], []
+        only = Candidate("transfer", ("best",), "ridges", MeanOfRidges(blocks=()))
+        here = blocks | {"best": reader.single(rows.table, self._best)}
+        self._models, self._direct = [(1.0, only, only.fit(here, self._labels.y, weight))], []
+        names = [f"source {reader.names[i]}, layer {l}" for i, l in self._screen.pairs]
+        won = (np.arange(len(names)) == j).astype(float)
+        self.leaderboard_ = _leaderboard(names, ["transfer"] * len(names), errors, won)
+        self.inner_mae_ = float(errors[j])
+        self._tell_weights()
+
+    def _tell_weights(self) -> None:
+        used = self.leaderboard_[self.leaderboard_["weight"] > 0]
+        self.weights_ = used.set_index("candidate")["weight"]
+        self.chosen_ = list(used["candidate"])
+        self.transfer_share_ = float(used.loc[used["kind"] == "transfer", "weight"].sum())
+
+# %% ../nbs/70_shotgun.ipynb #c3e3bb15
+class _Reports(_Mixing):
+    "What a finished search can say about itself."
+
+    @property
+    def null_(self) -> Shotgun | None:
+        "The same search over untrained twins of the sources; `None` if no source has one. Made when first asked for."
+        check_is_fitted(self, "weights_")
+        if not hasattr(self, "_null"): self._null = self._search_null()
+        return self._null
+
+    @threadpool_limits.wrap(limits=1)
+    def _search_null(self) -> Shotgun | None:
+        reader = SourceReader(self.sources, self.ids, null=True, random_state=self.seed_)
+        if not any(s is not None for s in reader.read(range(min(len(reader.names), KEPT)))): return None
+        twin = clone(self)
+        for name in ("task_", "seed_", "log_", "given_", "conditions_", "_conditions", "_weight"):
+            setattr(twin, name, getattr(self, name))
+        twin._reader, twin._known = reader, getattr(self, "_direct_labels", {})
+        twin._search(self._rows, reader)
+        return twin
+
+    @property
+    def ranking_(self) -> pd.DataFrame:
+        "Sources and layers by leave-one-out error on all training rows, beside the direct row and untrained networks; made when first asked for."
+        check_is_fitted(self, "weights_")
+        if not hasattr(self, "_ranking"):
+            names = self._reader.names if isinstance(self.sources, Library) else None
+            X, y = self.given_[0], np.log10(self.given_[1]) if self.log_ else self.given_[1]
+            how = {"ids": names, "layers": self.layers, "random_state": self.seed_}
+            self._ranking = rank(self.sources, X, y, **how)
+        return self._ranking
+
+    @threadpool_limits.wrap(limits=1)
+    def permutation_test(
+        self,
+        n_permutations: int = 50, # Shuffled targets, > 0
+    ) -> pd.DataFrame: # Rows: the best source, and the mean of the best ten; leave-one-out MAE, its median for shuffled targets, p-value
+        "Repeat the screen for shuffled targets."
+        check_is_fitted(self, "weights_")
+        rng, y = np.random.default_rng(self.seed_), self._labels.y
+        targets = [y, *(rng.permutation(y) for _ in range(n_permutations))]
+        table, found = self._rows.table, [[] for _ in targets]
+        for _, piece in self._reader.pieces():
+            tables = [t for _, _, t in read_layers(piece, table, self.layers)]
+            for k, target in enumerate(targets if tables else []):
+                ridges = Ridges().fit(tables, target)
+                found[k] += zip(ridges.rmse_, ridges.loo_)
+        back, errors = self._labels.back, []
+        for target, pairs in zip(targets, found):
+            best = np.array([loo for _, loo in sorted(pairs, key=lambda pair: pair[0])[:10]])
+            errors.append([np.abs(back(p) - back(target)).mean() for p in (best[0], best.mean(0))])
+        real, shuffled = np.array(errors[0]), np.array(errors[1:])
+        p = (1 + (shuffled <= real).sum(0)) / (1 + n_permutations)
+        columns = {"mae": real, "shuffled": np.median(shuffled, 0), "p": p}
+        return pd.DataFrame(columns, index=["best source", "mean of best ten"])
+
+# %% ../nbs/70_shotgun.ipynb #8776bbcb
+def _seen(reader: SourceReader, rows: Sequence[Any]) -> NDArray[np.bool_] | None:
     "True for each row whose material some source was trained on; `None` if a source cannot tell."
     out, keys = np.zeros(len(rows), dtype=bool), {}
-    for _, piece in source_pieces(reader.sources, reader.names):
+    for _, piece in reader.pieces():
         if not all(s.tells_seen for s in piece): return None
         for kind in {t.kind for s in piece for t in s.tasks}:
-            if kind not in keys: keys[kind] = {i: k for i, row in enumerate(rows) if (k := _key(row, kind)) is not None}
+            if kind not in keys:
+                found = {i: _key(row, kind) for i, row in enumerate(rows)}
+                keys[kind] = {i: k for i, k in found.items() if k is not None}
             alike = [s for s in piece if any(t.kind == kind for t in s.tasks)]
             out[list(keys[kind])] |= seen_by(alike, list(keys[kind].values()), kind)
-    unread = [i for i, row in enumerate(rows) if not any(i in k for k in keys.values())]
-    bad = [i for i in unread if all(_key(rows[i], kind) is None for kind in KEYS)]
-    if bad: raise bad_rows("materials", [(i, rows[i], "it has no key") for i in bad], len(rows))
     return out
 
 
@@ -296,127 +486,66 @@ def _key(row: Any, kind: Kind) -> str | None:
 def _told(seen: NDArray[np.bool_] | None, table: bool) -> str:
     "What a summary adds if sources were trained on materials of the target, or may have been."
     if seen is None and not table:
-        return "\nit is not known which rows were in the training data: keys of some sources follow other rules; train these sources again"
+        return ("\nit is not known which rows were in the training data: keys of some sources follow "
+                "other rules; train these sources again")
     if seen is None or not seen.any(): return ""
-    return f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources: on other materials expect a larger error; audit() tells which sources"
+    return (f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources: on other materials "
+            "expect a larger error; audit() tells which sources")
 
-# %% ../nbs/70_shotgun.ipynb #4d083ed0
-class _Search(RegressorMixin, BaseEstimator):
-    "Search and predict."
+# %% ../nbs/70_shotgun.ipynb #fcd46f08
+def _summary(model: Shotgun, unit: str) -> str:
+    "A few lines about a finished search."
+    scale = f"a factor of {{:.3g}}" if model.log_ else f"{{:.4g}} {unit}".strip()
+    show = lambda v: scale.format(10**v if model.log_ else v)
+    board, told = model.leaderboard_, _told(model.seen_, Descriptors(model.given_[0]).given)
+    if model.selection == "optimistic":
+        return (f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same "
+                f"cross-validation that is reported, error {show(model.inner_mae_)}.\n"
+                "This is the published protocol; new rows will fare worse. selection=\"nested\" gives "
+                "an estimate to be trusted." + told)
+    line = lambda what, b: f"best {what}: {b['candidate'].iloc[0]}, inner error {show(b['inner_mae'].iloc[0])}"
+    best = [line(kind, b) for kind in ("direct", "transfer") if len(b := board[board["kind"] == kind])]
+    null = model.null_
+    if null is not None:
+        b = null.leaderboard_
+        best.append(line("null, untrained twins searched alike", b[b["kind"] == "transfer"]))
+    beside = "" if null is None else f", with untrained twins {show(null.estimated_mae_)}"
+    n, rows = len(set(model.given_[2] or range(len(model.given_[1])))), len(model.given_[1])
+    also = f", conditions {', '.join(map(str, model.conditions_))}" if model.conditions_ else ""
+    return "\n".join([
+        f"{rows} rows, {len(model._reader.names)} sources, {len(board)} candidates{also}; "
+        f"the {'logarithm' if model._learns_logarithm() else 'value'} of the target is learnt", *best,
+        f"mixture of {len(model.chosen_)} candidates, {model.transfer_share_:.0%} transfer",
+        f"estimated error {show(model.estimated_mae_)}, of direct models alone {show(model.direct_mae_)}{beside}; "
+        "no weight has seen the fold it is judged on",
+        f"this holds for {'new rows' if model._by == 'rows of a table' else f'new {model._by}'}: "
+        f"the folds kept {n} {model._by} whole"]) + told
 
-    @threadpool_limits.wrap(limits=1) # small matrices: threads of the linear algebra would only wait for each other
-    def fit(
-        self,
-        X: ArrayLike | Iterable[Any], # Raw inputs, or the table of descriptors if all sources read the same
-        y: ArrayLike, # Target, shape (n_samples,)
-        groups: ArrayLike | None = None, # Group of each row, never torn apart by the inner folds
-    ) -> _Search: # Itself
-        "Search, and fit what was chosen; sets `leaderboard_`, `chosen_`, `weights_`, `inner_mae_` and, if nested, `estimated_mae_`, `direct_mae_` and `transfer_share_`."
-        _check_options(self, y)
-        for old in ("_ranking", "_seen", "conformal_", "n_features_in_", "feature_names_in_"): self.__dict__.pop(old, None) # made from the rows of another fit
-        y, table = check_target(y, 10, varies=True).copy(), Descriptors(X)
-        if len(table) != len(y): raise ValueError(f"X has {len(table)} rows, but y has {len(y)}")
-        self._reader = _Reader(self.sources, self.ids, self.layers, self.random_state)
-        self.given_, self._folds = (table.X.copy(), y, None if groups is None else as_rows(groups)), _folds(len(y), groups, self.n_splits, self.random_state)
-        first = next(source_pieces(self.sources, self._reader.names[:1]))[1][0]
-        self._scale = _scale(_split(table, first), y, self.log)
-        self._screen = _Screen(self._scale.y, self._folds)
-        blocks = self._reader.blocks(table, self._screen.see)
-        if not self._screen.pairs: raise ValueError(f"none of the {len(self._reader.names)} sources has a layer {self.layers}")
-        if self.selection == "nested": self._nested(table, blocks, y)
-        else: self._optimistic(table, y)
-        self.log_, self.source_ids_ = self._scale.log, self._reader.names
-        if table.given: validate_data(self, X, skip_check_array=True) # number and names of the columns
-        return self
+# %% ../nbs/70_shotgun.ipynb #6894461f
+class _Intervals(_Reports):
+    "Intervals, summary, and several targets."
 
-    def _nested(self, table: Descriptors, blocks: Blocks, y: NDArray[np.float64]) -> None:
-        "Mix candidates by their out-of-fold predictions; each fold has a screen of its own."
-        parts = {k: v[0].shape[1] for k, v in blocks.items() if k not in ("hidden", "predicted", "untrained")}
-        tried, names = candidates(parts, [*blocks, "best"], self.direct), []
-        predictions, kinds = np.empty((len(tried), len(y))), [c.kind for c in tried]
-        for k, (train, test) in enumerate(self._folds):
-            self._best = self._screen.best(k, 10)
-            here = blocks | {"best": self._reader.single(table, self._best)}
-            seen, unseen = ({b: [t[rows] for t in tables] for b, tables in here.items()} for rows in (train, test))
-            if not len(test): break
-            for j, c in enumerate(tried): predictions[j, test] = self._scale.back(c.predict(c.fit(seen, self._scale.y[train]), unseen))
-        weights = mixing_weights(predictions, kinds, y, average=self.average)
-        alone = mixing_weights(predictions, [k if k == "direct" else "" for k in kinds], y, average=self.average)
-        fitted = {j: c.fit(seen, self._scale.y) for j, c in enumerate(tried) if weights[j] > 0 or alone[j] > 0}
-        self._models, self._direct = ([(w[j], tried[j], m) for j, m in fitted.items() if w[j] > 0] for w in (weights, alone))
-        self.leaderboard_ = _leaderboard([c.name for c in tried], kinds, predictions, weights, y)
-        self.inner_mae_, self.estimated_mae_ = float(np.abs(weights @ predictions - y).mean()), _crossed(predictions, kinds, y, self._folds, self.average)
-        self.direct_mae_ = _crossed(predictions, [k if k == "direct" else "" for k in kinds], y, self._folds, self.average)
-        self._weigh()
-
-    def _optimistic(self, table: Descriptors, y: NDArray[np.float64]) -> None:
-        "The published protocol: the single source and layer of least cross-validated error, which is then reported."
-        predictions = self._scale.back(self._screen.out_of_fold())
-        j = int(np.abs(predictions - y).mean(1).argmin())
-        self._best = [self._screen.pairs[j]]
-        only = Candidate("transfer", ("best",), "ridges", MeanOfRidges(blocks=()))
-        self._models, self._direct = [(1.0, only, only.fit({"best": self._reader.single(table, self._best)}, self._scale.y))], []
-        names = [f"source {self._reader.names[i]}, layer {l}" for i, l in self._screen.pairs]
-        self.leaderboard_ = _leaderboard(names, ["transfer"] * len(names), predictions, (np.arange(len(names)) == j).astype(float), y)
-        self.inner_mae_ = float(self.leaderboard_["inner_mae"].iloc[0])
-        self._weigh()
-
-    def _weigh(self) -> None:
-        used = self.leaderboard_[self.leaderboard_["weight"] > 0]
-        self.weights_, self.chosen_ = used.set_index("candidate")["weight"], list(used["candidate"])
-        self.transfer_share_ = float(used.loc[used["kind"] == "transfer", "weight"].sum())
-
-# %% ../nbs/70_shotgun.ipynb #b5daac51
-class _Reports:
-    "What a finished search can say about itself."
+    def _learns_logarithm(self) -> bool: return self.log_ or self._labels.log
 
     @property
-    def ranking_(self) -> pd.DataFrame:
-        "Sources and layers by leave-one-out error on all training rows, beside the direct row and untrained networks; made when first asked for."
+    def seen_(self) -> NDArray[np.bool_] | None:
+        "True for each row that some source was trained on; `None` if that is not known: for a table, or if a source's keys follow other rules."
         check_is_fitted(self, "weights_")
-        if not hasattr(self, "_ranking"):
-            names = self._reader.names if isinstance(self.sources, Library) else None
-            self._ranking = rank(self.sources, *self.given_[:2], ids=names, layers=self.layers, random_state=self.random_state)
-        return self._ranking
+        if not hasattr(self, "_seen"):
+            X = self.given_[0]
+            self._seen = None if Descriptors(X).given else _seen(self._reader, as_rows(X))
+        return self._seen
 
-    def summary(self, unit: str = "") -> str:
-        "Say in a few lines what was chosen and how good it is; `unit` is that of the target."
-        check_is_fitted(self, "weights_")
-        show = lambda v: f"{v:.4g} {unit}".strip()
-        board, told = self.leaderboard_, _told(self.seen_, Descriptors(self.given_[0]).given)
-        if self.selection == "optimistic":
-            return (f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same cross-validation that is reported, MAE {show(self.inner_mae_)}.\n"
-                    "This is the published protocol; new rows will fare worse. selection=\"nested\" gives an estimate to be trusted." + told)
-        best = {kind: board[board["kind"] == kind].head(1) for kind in ("direct", "transfer", "null")}
-        return "\n".join([
-            f"{len(self.given_[1])} rows, {len(self._reader.names)} sources, {len(board)} candidates; the {'logarithm' if self.log_ else 'value'} of the target is learnt",
-            *(f"best {kind}: {b['candidate'].iloc[0]}, inner MAE {show(b['inner_mae'].iloc[0])}" for kind, b in best.items() if len(b)),
-            f"mixture of {len(self.chosen_)} candidates, {self.transfer_share_:.0%} transfer",
-            f"estimated MAE {show(self.estimated_mae_)}, of direct models alone {show(self.direct_mae_)}; no weight has seen the fold it is judged on",
-            f"inner MAE {show(self.inner_mae_)}: optimistic, the weights were fitted to it; cross-validate the whole estimator to be sure"]) + told
-
-    @threadpool_limits.wrap(limits=1)
-    def permutation_test(
+    def summary(
         self,
-        n_permutations: int = 50, # Shuffled targets, > 0
-    ) -> pd.DataFrame: # Rows: the best source, and the mean of the best ten; leave-one-out MAE, its median for shuffled targets, p-value
-        "Repeat the screen for shuffled targets."
+        unit: str | None = None, # Of the target; that of the task if `None`
+    ) -> str: # For print
+        "Say in a few lines what was chosen and how good it is."
         check_is_fitted(self, "weights_")
-        rng, y = np.random.default_rng(self.random_state), self._scale.y
-        targets = [y, *(rng.permutation(y) for _ in range(n_permutations))]
-        table, found = Descriptors(self.given_[0]), [[] for _ in targets]
-        for _, piece in source_pieces(self.sources, self._reader.names):
-            tables = [t for _, _, t in read_layers(piece, table, self.layers)]
-            for k, target in enumerate(targets if tables else []):
-                ridges = Ridges().fit(tables, target)
-                found[k] += zip(ridges.rmse_, ridges.loo_)
-        errors = []
-        for target, pairs in zip(targets, found):
-            best = np.array([loo for _, loo in sorted(pairs, key=lambda pair: pair[0])[:10]])
-            errors.append([np.abs(self._scale.back(p) - self._scale.back(target)).mean() for p in (best[0], best.mean(0))])
-        real, shuffled = np.array(errors[0]), np.array(errors[1:])
-        p = (1 + (shuffled <= real).sum(0)) / (1 + n_permutations)
-        return pd.DataFrame({"mae": real, "shuffled": np.median(shuffled, 0), "p": p}, index=["best source", "mean of best ten"])
+        if hasattr(self, "searches_"):
+            return "\n\n".join(f"{name}\n{s.summary(unit)}" for name, s in self.searches_.items())
+        own = "" if self.task_ is None else self.task_.unit
+        return _summary(self, own if unit is None else unit)
 
     def predict_interval(
         self,
@@ -425,14 +554,49 @@ class _Reports:
     ) -> NDArray[np.float64]: # Lower and upper bound in the unit of `y`, shape (n_samples, 2)
         "Return CV+ intervals around the whole search; the first call repeats the search in ten folds."
         check_is_fitted(self, "weights_")
+        if hasattr(self, "searches_"): raise ValueError("there are several targets; ask searches_[name]")
         rows, y, groups = self.given_
         bound_rank(len(y), level) # names a wrong level before ten searches run
-        if not hasattr(self, "conformal_"):
-            self.conformal_ = ConformalRegressor(clone(self), cv=10, random_state=self.random_state).fit(rows, y, groups)
-        return self.conformal_.predict_interval(X, level)
+        if not hasattr(self, "conformal_"): self.conformal_ = self._conformal(rows, y, groups)
+        bounds = self.conformal_.predict_interval(X, level)
+        return 10**bounds if self.log_ else bounds
 
-# %% ../nbs/70_shotgun.ipynb #e50c57bd
-class Shotgun(_Reports, _Search):
+    def _conformal(self, rows: Any, y: NDArray, groups: Sequence[Any] | None) -> ConformalRegressor:
+        n = len(y) if groups is None else len(set(groups))
+        least = max(10, 2 * self.n_splits)
+        if len(y) - -(-len(y) // min(10, n)) < least:
+            raise ValueError(f"{len(y)} rows are too few for intervals: each of the searches needs {least}")
+        search = clone(self).set_params(n_jobs=1, log=False if self.log_ else self.log)
+        cv = ConformalRegressor(search, cv=min(10, n), random_state=self.seed_, n_jobs=self.n_jobs)
+        if self._conditions is not None:
+            rows = pd.DataFrame(self._conditions, columns=self.conditions_).assign(material=list(rows))
+        own = {} if self._weight is None else {"sample_weight": self._weight}
+        return cv.fit(rows, np.log10(y) if self.log_ else y, groups, **own)
+
+    def _fit_several(
+        self, X: Any, y: ArrayLike, groups: Any, weight: Any, task: Task | None, material: str | None,
+    ) -> _Intervals:
+        "One search for each column of `y`, on the rows that have a value; sets `searches_`."
+        frame = y if isinstance(y, pd.DataFrame) else pd.DataFrame(np.asarray(y, dtype=float))
+        given = read_given(X, material)
+        table = Descriptors(given.rows) # read once, for all searches
+        if len(table) != len(frame): raise ValueError(f"X has {len(table)} rows, but y has {len(frame)}")
+        self.searches_, some = {}, lambda v, at: None if v is None else np.asarray(v, dtype=object)[at]
+        for name in frame:
+            at = np.flatnonzero(frame[name].notna())
+            if given.conditions is None: rows = table.take(at)
+            else:
+                rows = pd.DataFrame(given.conditions[at], columns=given.names)
+                rows.insert(0, "material", table.take(at).X, allow_duplicates=True)
+            own = None if weight is None else np.asarray(weight, dtype=float)[at]
+            search = clone(self).fit(rows, frame[name].to_numpy(float)[at], groups=some(groups, at),
+                                     sample_weight=own, material=None if given.conditions is None else "material")
+            self.searches_[name] = search
+        self.weights_ = pd.concat({n: s.weights_ for n, s in self.searches_.items()})
+        return self
+
+# %% ../nbs/70_shotgun.ipynb #bef0cb27
+class Shotgun(_Intervals):
     "Shotgun transfer as a regressor: tries all sources, chooses inside the rows that it is given, and mixes transfer with direct models."
 
     def __init__(
@@ -443,10 +607,11 @@ class Shotgun(_Reports, _Search):
         layers: Sequence[Layer] = (-1, "output"), # What the screen reads of each source
         direct: Mapping[str, RegressorMixin] | None = None, # More direct models by name, each on the whole table of descriptors
         average: tuple[int, int] = (3, 10), # How many of the best direct and transfer candidates are averaged
-        log: bool | Literal["auto"] = "auto", # Learn the logarithm of the target
+        log: bool | Literal["auto"] = "auto", # Learn, judge and weigh in decades; "auto": if the rows say so
         selection: Literal["nested", "optimistic"] = "nested", # "optimistic" is the published protocol, for comparison only
         n_splits: int = 5, # Inner folds, >= 2
-        random_state: int = 0, # Seed of the inner folds and of untrained networks
+        random_state: int | None = 0, # Seed of the inner folds and of untrained networks; `None` draws one
+        n_jobs: int | None = 1, # Worker processes for the folds, and for the searches of an interval
     ):
         self.sources = sources
         self.ids = ids
@@ -457,41 +622,52 @@ class Shotgun(_Reports, _Search):
         self.selection = selection
         self.n_splits = n_splits
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
-    @threadpool_limits.wrap(limits=1)
     def predict(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
-        "Predict new materials, raw inputs or a table as in `fit`."
+        "Predict new materials, raw inputs or a table as in `fit`; a column for each target if there are several."
         check_is_fitted(self, "weights_")
-        table, used = self._new(X), {b for _, c, _ in self._models for b in c.blocks} # blocks without weight are not read
-        blocks = {"best": self._reader.single(table, self._best)} if "best" in used else {}
-        if used := used - {"best"}: blocks |= self._reader.blocks(table, only=used)
-        return self._mix(self._models, blocks)
+        if hasattr(self, "searches_"): return np.column_stack([s.predict(X) for s in self.searches_.values()])
+        return self._in_blocks(self._models, X)
 
-    @threadpool_limits.wrap(limits=1)
     def predict_direct(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
         "Predict with the direct models of least inner error alone: the baseline of this search, chosen by the same folds."
         check_is_fitted(self, "weights_")
+        if hasattr(self, "searches_"): return np.column_stack([s.predict_direct(X) for s in self.searches_.values()])
         if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
-        return self._mix(self._direct, self._reader.blocks(self._new(X), only={b for _, c, _ in self._direct for b in c.blocks}))
+        return self._in_blocks(self._direct, X)
 
-    @property
-    def seen_(self) -> NDArray[np.bool_] | None:
-        "True for each row that some source was trained on; `None` if that is not known: for a table, or if a source's keys follow other rules."
-        check_is_fitted(self, "weights_")
-        if not hasattr(self, "_seen"): self._seen = None if Descriptors(self.given_[0]).given else _seen(self._reader, as_rows(self.given_[0]))
-        return self._seen
+    @threadpool_limits.wrap(limits=1)
+    def _in_blocks(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], X: Any) -> NDArray[np.float64]:
+        "Predict some thousand rows at a time, so that memory does not grow with their number."
+        given = read_given(X, names=self.conditions_ or None)
+        table = self._new(given.rows)
+        if self.conditions_ and given.conditions is None:
+            raise ValueError(f"X lacks the conditions of fit: {', '.join(map(str, self.conditions_))}")
+        tried = {j: c for j, (_, c, _) in enumerate(models)}
+        fitted = {j: m for j, (_, _, m) in enumerate(models)}
+        used = frozenset(b for c in tried.values() for b in c.blocks)
+        out = []
+        for rows in gen_batches(len(table), ROWS):
+            part = table.take(range(*rows.indices(len(table))), alone=True)
+            blocks = {"best": self._reader.single(part, self._best)} if "best" in used else {}
+            if rest := used - {"best"}:
+                blocks |= learnt_blocks(self._reader, part, only=rest, encoders=self._encoders)[0]
+            if self.conditions_: blocks["conditions"] = [given.conditions[rows]]
+            labels = predict_candidates(tried, fitted, blocks)
+            out.append(sum(w * self._labels.back(labels[j]) for j, (w, _, _) in enumerate(models)))
+        judged = np.concatenate(out)
+        return 10**judged if self.log_ else judged
 
-    def _new(self, X: ArrayLike | Iterable[Any]) -> Descriptors:
+    def _new(self, X: Any) -> Descriptors:
         "New materials; a search that was fitted on repeat units takes no monomers."
         table, known = Descriptors(X), Descriptors(self.given_[0])
         if table.given and known.given: validate_data(self, X, reset=False, skip_check_array=True)
-        unit = lambda row: isinstance(row, str) and has_open_ends(row)
-        if not (table.given or known.given) and all(map(unit, known.X)) and (bad := [(i, row, "has no open ends `*`") for i, row in enumerate(table.X) if not unit(row)]):
-            raise bad_rows("repeat units, as in `fit`", bad, len(table), "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.")
+        unit = lambda row: kind_of(row, ()) == "polymer"
+        if not (table.given or known.given) and all(map(unit, known.X)):
+            if bad := [(i, row, "has no open ends `*`") for i, row in enumerate(table.X) if not unit(row)]:
+                raise bad_rows("repeat units, as in `fit`", bad, len(table), "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.")
         return table
-
-    def _mix(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], blocks: Blocks) -> NDArray[np.float64]:
-        return sum(w * self._scale.back(c.predict(model, blocks)) for w, c, model in models)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -511,7 +687,7 @@ def transfer_map(
     for target, (X, y) in targets.items():
         table, y = Descriptors(X), check_target(y, 5, varies=True)
         for name, group in sources.items():
-            try: parts = [t[0] for t in _split(table, group[0]).values()]
+            try: parts = [t[0] for t in descriptor_blocks(table, group[0]).values()]
             except OtherKind: continue
             hidden = [t for _, _, t in read_layers(group, table, layers)]
             errors = []

@@ -19,7 +19,8 @@ from mltransfer.networks import build
 from mltransfer.plots import gain_map
 from mltransfer.pretrain import pretrain
 from mltransfer.rank import Descriptors, read_layers
-from mltransfer.shotgun import Shotgun, _folds, _Screen, candidates, mixing_weights, transfer_map
+from mltransfer.preselection import Screen, inner_folds, learnt_blocks, mixing_weights
+from mltransfer.shotgun import Shotgun, candidates, transfer_map
 from mltransfer.source import EstimatorSource, SourceModel, hash_keys
 from mltransfer.training import Schedule
 from mltransfer.validate import untrained
@@ -63,6 +64,8 @@ expected = dict.fromkeys("""
     check_fit_score_takes_y check_methods_sample_order_invariance check_methods_subset_invariance check_pipeline_consistency
     check_positive_only_tag_during_fit check_readonly_memmap_input check_regressor_data_not_an_array check_regressors_int
     check_regressors_no_decision_function check_regressors_train
+    check_sample_weights_pandas_series check_sample_weights_not_an_array check_sample_weights_list check_sample_weights_shape
+    check_sample_weights_not_overwritten check_sample_weight_equivalence_on_dense_data check_all_zero_sample_weights_error
 """.split(), WIDTH)
 
 
@@ -80,14 +83,14 @@ def test_the_order_of_predicted_rows_does_not_matter(sources, X, y):
 
 def test_the_screen_of_a_fold_does_not_see_its_test_rows(sources, X, y):
     "The sources chosen in a fold, and its models, are the same whatever the targets of its test rows are."
-    folds = _folds(40, None, 5, 0)
+    folds = inner_folds(40, None, 5, 0)
     other = y[:40].copy()
     other[folds[0][1]] = 99.0
     chosen = []
     for target in (y[:40], other):
-        screen = _Screen(target, folds)
-        screen.see(0, read_layers(sources, Descriptors(X[:40]), (-1, "output")))
-        chosen.append((screen.best(0, 5), screen.out_of_fold()[:, folds[0][1]]))
+        screen = Screen(target, folds)
+        screen.see(read_layers(sources, Descriptors(X[:40]), (-1, "output")))
+        chosen.append((screen.order(0)[:5], screen.out_of_fold()[:, folds[0][1]]))
     assert chosen[0][0] == chosen[1][0]
     np.testing.assert_allclose(chosen[0][1], chosen[1][1])
 
@@ -125,22 +128,21 @@ def test_published_protocol_is_labelled_and_kept_apart(sources, X, y):
 
 def test_report(fitted):
     text = fitted.summary("1")
-    assert "40 rows, 6 sources" in text and "best null" in text and "optimistic" in text
+    assert "40 rows, 6 sources" in text and "best null" in text and "untrained twins" in text
     assert {"direct", "null", "source"} <= set(fitted.ranking_["kind"])
     assert fitted.weights_.sum() == pytest.approx(1) and (fitted.weights_ > 0).all()
     assert not any("untrained" in name for name in fitted.chosen_)
 
 
 def test_only_blocks_with_weight_are_read(sources, X, fitted, monkeypatch):
-    def everything(model):
-        table = Descriptors(X[40:])
-        return {"best": model._reader.single(table, model._best)} | model._reader.blocks(table)
-    whole = everything(fitted)
-    monkeypatch.setattr("mltransfer.shotgun.untrained_like", lambda *a: pytest.fail("an untrained network was read"))
-    np.testing.assert_allclose(fitted.predict(X[40:]), fitted._mix(fitted._models, whole), rtol=1e-9)
+    def read(only=None):
+        return learnt_blocks(fitted._reader, Descriptors(X[40:]), only=only)[0]
+    whole = read()
     for some in ({"hidden"}, {"predicted", "constitution"}, {"morgan"}):
-        part = fitted._reader.blocks(Descriptors(X[40:]), only=some)
+        part = read(frozenset(some))
         assert set(part) == some and all(np.array_equal(a, b) for k in some for a, b in zip(part[k], whole[k], strict=True))
+    monkeypatch.setattr("mltransfer.preselection.read_layers", lambda *a: pytest.fail("a source was read"))
+    assert np.isfinite(fitted.predict_direct(X[40:])).all()
 
 
 def test_same_seed_same_numbers(sources, X, y, fitted):
@@ -165,8 +167,8 @@ def test_clone_grid_search_and_pipeline(sources, polymers, X, y):
 
 def test_groups_stay_together():
     groups = np.repeat(np.arange(10), 4)
-    for train, test in _folds(40, groups, 5, 0)[:-1]: assert not set(groups[train]) & set(groups[test])
-    assert len(_folds(40, np.repeat(np.arange(3), [10, 10, 20]), 5, 0)) == 4
+    for train, test in inner_folds(40, groups, 5, 0)[:-1]: assert not set(groups[train]) & set(groups[test])
+    assert len(inner_folds(40, np.repeat(np.arange(3), [10, 10, 20]), 5, 0)) == 4
 
 
 def test_library_and_single_sources(tmp_path, sources, X, y):
@@ -301,3 +303,136 @@ def test_bad_input_is_named(sources, X, y, options, X_, y_, said):
 def test_bad_groups_are_named(sources, X, y):
     for groups, said in [(np.zeros(30), "at least 3 groups"), (np.arange(29), "29 groups"), ([None, *"abcde" * 6][:30], "row 0: None: no group")]:
         with pytest.raises(ValueError, match=said): Shotgun(sources).fit(X[:30], y[:30], groups=groups)
+
+
+def decades(v): return 10 ** (8 * (v - 1.3))
+
+
+def test_what_spans_decades_is_the_same_search_on_its_logarithm(sources, X, y):
+    wide, same = (Shotgun(sources, log=log).fit(X[:40], v) for log, v in (("auto", decades(y[:40])), (False, np.log10(decades(y[:40])))))
+    assert wide.log_ and not same.log_ and wide.estimated_mae_ == pytest.approx(same.estimated_mae_)
+    np.testing.assert_allclose(np.log10(wide.predict(X[40:])), same.predict(X[40:]), rtol=1e-9)
+    np.testing.assert_allclose(np.log10(wide.predict_direct(X[40:])), same.predict_direct(X[40:]), rtol=1e-9)
+    assert "a factor of" in wide.summary()
+
+
+def test_intervals_of_what_spans_decades_are_positive(sources, X, y):
+    few = Shotgun(sources[:1], n_splits=2).fit(X[:40], decades(y[:40]))
+    low, high = few.predict_interval(X[40:], level=0.8).T
+    assert few.log_ and (low > 0).all() and (low < few.predict(X[40:])).all() and (few.predict(X[40:]) < high).all()
+    assert ((low <= decades(y[40:])) & (decades(y[40:]) <= high)).mean() > 0.65
+
+
+def test_a_task_says_that_it_spans_decades(sources, polymers, y):
+    task = Task("refractive index", "", "polymer", log=True)
+    assert Shotgun(sources[:1]).fit(polymers.X[:30], y[:30], task=task).log_
+    assert not Shotgun(sources[:1], log=False).fit(polymers.X[:30], y[:30], task=task).log_
+
+
+def test_a_data_set_brings_what_it_has(sources, polymers, y):
+    some = polymers.where(np.arange(len(polymers)) < 30)
+    model = Shotgun(sources[:1]).fit(some)
+    assert model.task_ == polymers.task and len(model.given_[1]) == 30
+    np.testing.assert_array_equal(model.predict(polymers.X[30:33]), Shotgun(sources[:1]).fit(polymers.X[:30], y[:30]).predict(polymers.X[30:33]))
+
+
+def test_copies_are_weights(sources, polymers, X, y):
+    "Copies of a material in the order of their first appearance, and weights: the same folds, models and errors."
+    rows, weight = polymers.X[:30].tolist(), np.random.default_rng(0).integers(1, 4, 30).astype(float)
+    again = np.repeat(np.arange(30), weight.astype(int))
+    first = Shotgun(sources).fit(rows, y[:30], sample_weight=weight)
+    second = Shotgun(sources).fit([rows[i] for i in again], y[again])
+    np.testing.assert_allclose(first.predict(X[40:]), second.predict(X[40:]), rtol=1e-9)
+    for name in ("estimated_mae_", "inner_mae_", "direct_mae_"): assert getattr(first, name) == pytest.approx(getattr(second, name))
+    assert not any("process" in name for name in first.leaderboard_["candidate"])
+
+
+def test_a_row_without_weight_is_no_row(sources, polymers, X, y):
+    weight = np.r_[np.ones(30), np.zeros(5)]
+    a = Shotgun(sources[:2]).fit(polymers.X[:35], np.r_[y[:30], [99] * 5], sample_weight=weight)
+    np.testing.assert_array_equal(a.predict(X[40:]), Shotgun(sources[:2]).fit(polymers.X[:30], y[:30]).predict(X[40:]))
+    with pytest.raises(BadRows, match="row 3: -1.0"): Shotgun(sources[:2]).fit(polymers.X[:30], y[:30], sample_weight=np.r_[[1, 1, 1, -1], np.ones(26)])
+
+
+def test_a_material_that_is_written_in_two_ways_is_in_one_fold(sources, polymers, y):
+    "With values that differ by chance the estimate is that of new materials, not of known ones."
+    rng, units = np.random.default_rng(0), polymers.X[:15].tolist()
+    other = [s.replace("*", "[*]") for s in units]
+    noise = rng.normal(size=15)
+    model = Shotgun(sources[:2]).fit(units + other, np.r_[noise, noise + 0.01 * rng.normal(size=15)])
+    assert model.estimated_mae_ > 0.6 * np.abs(noise - np.median(noise)).mean()
+    assert "15 materials whole" in model.summary()
+
+
+def test_thousands_of_rows_are_predicted_some_at_a_time(fitted, X, monkeypatch):
+    whole, direct = fitted.predict(X[40:]), fitted.predict_direct(X[40:])
+    monkeypatch.setattr("mltransfer.shotgun.ROWS", 9)
+    np.testing.assert_allclose(fitted.predict(X[40:]), whole, rtol=1e-6)
+    np.testing.assert_allclose(fitted.predict_direct(X[40:]), direct, rtol=1e-6)
+
+
+def test_workers_change_nothing(sources, X, y, fitted):
+    two = Shotgun(sources, n_jobs=2).fit(X[:40], y[:40])
+    pd.testing.assert_frame_equal(two.leaderboard_, fitted.leaderboard_)
+    np.testing.assert_array_equal(two.predict(X[40:50]), fitted.predict(X[40:50]))
+
+
+def test_the_null_is_searched_as_transfer_is(sources, X, y, fitted):
+    "As many candidates, the same direct models, on the same folds; of untrained sources it is what the search finds."
+    null = fitted.null_
+    kinds = lambda m: m.leaderboard_.set_index("candidate")["kind"].sort_index()
+    pd.testing.assert_series_equal(kinds(null), kinds(fitted))
+    direct = lambda m: m.leaderboard_.query("kind == 'direct'").set_index("candidate")["inner_mae"].sort_index()
+    pd.testing.assert_series_equal(direct(null), direct(fitted))
+    alone = Shotgun(untrained(sources)).fit(X[:40], y[:40])
+    assert null.estimated_mae_ == pytest.approx(alone.estimated_mae_, rel=0.15)
+
+
+def test_of_many_encoders_each_fold_reads_its_best(sources, X, y, monkeypatch):
+    monkeypatch.setattr("mltransfer.shotgun.ENCODERS", 1)
+    model = Shotgun(sources).fit(X[:40], y[:40])
+    assert len(model._encoders) == 1 and np.isfinite(model.predict(X[40:])).all()
+
+
+def test_conditions_are_read_beside_the_material(sources, polymers, y):
+    frame = pd.DataFrame({"T": np.tile([250.0, 350.0], 20), "unit": np.repeat(polymers.X[:20].to_numpy(), 2)})
+    target = np.repeat(y[:20], 2) + 0.002 * (frame["T"].to_numpy() - 300)
+    model = Shotgun(sources[:2]).fit(frame, target)
+    assert model.conditions_ == ("T",) and "20 materials whole" in model.summary()
+    low, high = (model.predict(frame.assign(T=t)).mean() for t in (250.0, 350.0))
+    assert 0.1 < high - low < 0.3
+    assert model.predict_interval(frame[:4], level=0.8).shape == (4, 2)
+    with pytest.raises(ValueError, match="row 1"): model.predict(frame.assign(T=[1.0, np.nan] * 20))
+
+
+def test_several_targets_with_gaps(sources, polymers, y):
+    frame = pd.DataFrame({"a": y[:40], "b": np.where(np.arange(40) % 4, -y[:40], np.nan)})
+    model = Shotgun(sources[:2]).fit(polymers.X[:40], frame)
+    alone = Shotgun(sources[:2]).fit(polymers.X[:40][np.arange(40) % 4 > 0], -y[:40][np.arange(40) % 4 > 0])
+    np.testing.assert_allclose(model.predict(polymers.X[50:55])[:, 1], alone.predict(polymers.X[50:55]))
+    assert model.summary().startswith("a\n40 rows") and "\n\nb\n30 rows" in model.summary()
+    with pytest.raises(ValueError, match="searches_"): model.predict_interval(polymers.X[50:55])
+
+
+def test_without_a_seed_one_is_drawn_and_kept(sources, X, y):
+    model = Shotgun(sources[:1], random_state=None, n_splits=2).fit(X[:40], y[:40])
+    assert isinstance(model.seed_, int) and model.random_state is None
+    assert model.null_ is not None and len(model.ranking_) and model.predict_interval(X[40:42], level=0.8).shape == (2, 2)
+
+
+def test_ids_may_come_one_by_one(tmp_path, sources, X, y):
+    library = Library(tmp_path)
+    ids = library.add(sources[:2])
+    model = Shotgun(library, ids=(i for i in ids), n_splits=2).fit(X[:30], y[:30])
+    assert model.predict_interval(X[30:33], level=0.8).shape == (3, 2)
+
+
+@pytest.mark.parametrize("n, n_groups", [(24, 4), (30, 9), (12, 12)])
+def test_intervals_with_few_groups_or_rows(sources, X, y, n, n_groups):
+    model = Shotgun(sources[:1], n_splits=2).fit(X[:n], y[:n], groups=np.arange(n) % n_groups)
+    assert model.predict_interval(X[40:43], level=0.7).shape == (3, 2)
+
+
+def test_too_few_rows_for_intervals_are_named(sources, X, y):
+    model = Shotgun(sources[:1]).fit(X[:11], y[:11])
+    with pytest.raises(ValueError, match="11 rows are too few for intervals: each of the searches needs 10"): model.predict_interval(X[40:43], level=0.7)
