@@ -22,7 +22,7 @@ from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted
 
 from .candidates import MiddleTrees, on, stack
-from .core import Task, check_target, is_table
+from .core import Task, check_target, is_table, seeds
 from .finetune import begin_from
 from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
@@ -84,7 +84,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
         keep: int | Literal["closest"] | None = "closest", # Output to go on with; "closest" correlates best with the label, `None` is a new one
         schedule: Schedule = Schedule(), # How to train
         stop: float = 0.12, # Share of the rows that says when to stop, drawn row by row, above 0, below 1
-        random_state: int = 0, # Seed of these rows, of their order and of a new output
+        random_state: int | None = 0, # Seed of these rows, of their order and of a new output; `None` draws one
     ):
         self.source = source
         self.keep = keep
@@ -97,15 +97,16 @@ class TrainOn(RegressorMixin, BaseEstimator):
         X: NDArray[np.floating], # Table of the source's descriptors, shape (n_samples, n_columns)
         y: ArrayLike, # Labels, shape (n_samples,)
     ) -> TrainOn: # Itself
-        "Train; sets `net_`."
+        "Train; sets `net_` and `seed_`."
         if not 0 < self.stop < 1: raise ValueError(f"stop is a share between 0 and 1, got {self.stop}")
         x, label = self.source.inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
-        order = np.random.default_rng(self.random_state).permutation(len(label))
+        self.seed_ = seeds(None, 1)[0] if self.random_state is None else self.random_state
+        order = np.random.default_rng(self.seed_).permutation(len(label))
         stop, rows = np.split(order, [max(1, round(self.stop * len(label)))])
         keep = self._closest(x[rows], label[rows]) if self.keep == "closest" else self.keep
-        self.net_, begin = begin_from(self.source, keep, x[rows], label[rows], self.random_state)
+        self.net_, begin = begin_from(self.source, keep, x[rows], label[rows], self.seed_)
         self.net_.load_state_dict(begin)
-        train(self.net_, x.numpy(), label[:, None].astype(np.float32), rows, stop, self.schedule, random_state=self.random_state)
+        train(self.net_, x.numpy(), label[:, None].astype(np.float32), rows, stop, self.schedule, random_state=self.seed_)
         return self
 
     def _closest(self, x: torch.Tensor, label: NDArray[np.float64]) -> int:
@@ -242,7 +243,7 @@ class Blend(RegressorMixin, BaseEstimator):
         *,
         n_components: int = 48, # Components of the sources' last hidden layers, > 0
         quick: bool = False, # Leave out networks and the other label scale, and fit three folds at most
-        random_state: int = 0, # Seed of folds and models
+        random_state: int | None = 0, # Seed of folds and models; `None` draws one
     ):
         self.sources = sources
         self.n_components = n_components
@@ -255,15 +256,16 @@ class Blend(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
     ) -> Blend: # Itself
-        "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_` and `transfer_share_`."
+        "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_`, `transfer_share_` and `seed_`."
         if self.n_components < 1: raise ValueError(f"n_components must be at least 1, got {self.n_components}")
         given = _read(self.sources, X) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))
+        self.seed_ = seeds(None, 1)[0] if self.random_state is None else self.random_state
         hidden = self._hidden(given)
         self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1, hidden.shape[1]), random_state=0)).fit(hidden)
         table, columns = self._table(given, hidden)
-        folds, self.bent_ = _folds(groups, self.random_state, self.quick), _bent(given, y, groups, self.random_state)
-        models = contenders(self.sources, columns, len(y), self.bent_, self.random_state, quick=self.quick)
+        folds, self.bent_ = _folds(groups, self.seed_, self.quick), _bent(given, y, groups, self.seed_)
+        models = contenders(self.sources, columns, len(y), self.bent_, self.seed_, quick=self.quick)
         found, fitted = zip(*(cross_fit(m, table, y, folds) for _, m in models.values()))
         predictions, known, kinds = np.stack(found), y[np.concatenate([out for _, out in folds])], np.array([k for k, _ in models.values()])
         direct, weights = np.zeros(len(kinds)), blend_weights(predictions, known)

@@ -184,6 +184,14 @@ def test_three_groups_are_three_folds(sources, toy):
     assert np.isfinite(model.predict(X)).all() and np.isfinite(model.inner_mae_)
 
 
+def test_without_a_seed_one_is_drawn_and_kept(sources, toy):
+    X, y, _ = toy
+    models = [Blend(sources, quick=True, random_state=None).fit(X[:60], y[:60]), TrainOn(sources[0], schedule=Schedule(epochs=1), random_state=None).fit(X, y)]
+    for model in models:
+        again = clone(model).set_params(random_state=model.seed_).fit(X[:60] if isinstance(model, Blend) else X, y[:60] if isinstance(model, Blend) else y)
+        np.testing.assert_array_equal(model.predict(X), again.predict(X))
+
+
 def test_the_fold_that_fails_is_named():
     folds = [(np.arange(4), np.arange(4, 8)), (np.arange(2), np.arange(2, 8))]
     with pytest.raises(ValueError, match="fold 2 of 2 leaves 2 rows, on which a contender fails: too few\nGive more rows"):
