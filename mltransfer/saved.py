@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .core import Task, as_rows, is_table
 from .library import Library
@@ -27,12 +28,26 @@ _OPTIONS = ("layers", "average", "log", "selection", "n_splits", "random_state")
 def _given(model: Shotgun) -> dict[str, Any]:
     "Rows and options of a fitted search, as JSON holds them."
     if not hasattr(model, "weights_"): raise ValueError("this Shotgun is not fitted; call fit first")
+    if hasattr(model, "searches_"): raise ValueError("there are several targets; save each of searches_")
     if model.direct: raise ValueError("a search with direct models of your own cannot be saved; keep it as a script")
     X, y, groups = model.given_
     if is_table(X) or not all(isinstance(x, str) for x in as_rows(X)):
         raise ValueError("only a search on raw inputs (SMILES or formulas) can be saved; fit it on these instead of a table or structures")
-    rows = {"X": as_rows(X), "y": np.asarray(y, dtype=float).tolist(), "groups": None if groups is None else np.asarray(groups).astype(str).tolist()}
-    return rows | {"options": {k: getattr(model, k) for k in _OPTIONS}}
+    own = model._by == "groups" # else the rows say what belongs together
+    listed = lambda v: None if v is None else np.asarray(v, dtype=float).tolist()
+    rows = {"X": as_rows(X), "y": listed(y), "groups": list(map(str, groups)) if own else None,
+            "weight": listed(model._weight), "conditions": listed(model._conditions),
+            "names": list(map(str, model.conditions_))}
+    options = {k: getattr(model, k) for k in _OPTIONS} | {"random_state": model.seed_}
+    return rows | {"options": options}
+
+
+def _frame(kept: dict[str, Any], n: int | None = None) -> Any:
+    "The rows, or the first `n`, as `fit` takes them."
+    if not kept.get("conditions"): return kept["X"][:n]
+    frame = pd.DataFrame(kept["conditions"][:n], columns=kept["names"])
+    frame.insert(0, "material", kept["X"][:n], allow_duplicates=True)
+    return frame
 
 
 def _plain(value: Any) -> Any:
@@ -53,11 +68,11 @@ def save_fit(
     sources = model.sources.load(model.source_ids_) if isinstance(model.sources, Library) else list(model.sources)
     starter = isinstance(model.sources, Library) and model.sources.path == Library.starter().path
     ids = [model_id(s) for s in sources]
-    check = {"X": kept["X"][:5], "predicted": model.predict(kept["X"][:5]).tolist()}
+    check = {"X": kept["X"][:5], "predicted": model.predict(_frame(kept, 5)).tolist()}
     versions = {name: version(name) for name in ("scikit-learn", "torch", "rdkit")}
-    text = json.dumps({"format": 1, "starter": starter, "sources": ids, **kept, "check": check, "versions": versions}, indent=1, default=_plain)
+    text = json.dumps({"format": 1, "starter": False, "sources": ids, **kept, "check": check, "versions": versions}, indent=1, default=_plain)
     path.mkdir(parents=True, exist_ok=True)
-    if not starter: Library(path / "sources").add(sources)
+    Library(path / "sources").add(sources, half=starter) # those of the starter library are rounded already
     (path / "fit.json").write_text(text, encoding="utf-8")
     return path
 
@@ -73,10 +88,15 @@ def load_fit(
     if not isinstance(kept, dict): raise ValueError(f"{path / 'fit.json'} is not a saved search: it holds a {type(kept).__name__}")
     if kept.get("format") != 1: raise ValueError(f"{path / 'fit.json'} has format {kept.get('format')!r:.20}; a newer mltransfer may read it")
     library = Library.starter() if kept["starter"] else Library(path / "sources", read_only=True)
+    if gone := [i for i in kept["sources"] if i not in library]:
+        raise ValueError(f"{path.name} was saved by a version that did not copy the starter library, and {len(gone)} of its "
+                         f"{len(kept['sources'])} models are not in that of this version; fit again on the rows in fit.json")
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in kept["options"].items() if k in _OPTIONS}
-    model = Shotgun(library, ids=kept["sources"], **options).fit(kept["X"], np.array(kept["y"]), groups=kept["groups"])
-    model.task_ = Task(**kept["task"]) if kept.get("task") else None # folders of older versions have none
-    then, now = np.array(kept["check"]["predicted"]), model.predict(kept["check"]["X"])
+    task = Task(**kept["task"]) if kept.get("task") else None # folders of older versions have none
+    model = Shotgun(library, ids=kept["sources"], **options)
+    model.fit(_frame(kept), np.array(kept["y"]), groups=kept["groups"], task=task,
+              sample_weight=kept.get("weight"), material="material" if kept.get("conditions") else None)
+    then, now = np.array(kept["check"]["predicted"]), model.predict(_frame(kept, len(kept["check"]["X"])))
     if not np.allclose(then, now, rtol=1e-3, atol=1e-3 * np.ptp(kept["y"])):
         warnings.warn(f"the search fitted again predicts {now.round(6).tolist()} where it predicted {then.round(6).tolist()}; saved with {kept['versions']}", stacklevel=2)
     return model

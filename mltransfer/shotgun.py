@@ -202,6 +202,8 @@ def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
     if len(model.average) != 2 or model.average[0] < 1 or model.average[1] < 0:
         raise ValueError("average is a number of direct models, at least 1, and one of transfer models, "
                          f"at least 0; got {model.average!r}")
+    if model.random_state is not None and not isinstance(model.random_state, (int, np.integer)):
+        raise ValueError(f"random_state is a whole number or None, got {model.random_state!r:.40}")
     if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
 
 
@@ -252,7 +254,8 @@ class _Reading(RegressorMixin, BaseEstimator):
             if given.conditions is not None:
                 given = given._replace(conditions=given.conditions[keep])
         if weight is not None and (weight == 1).all(): weight = None
-        seed = int(np.random.default_rng().integers(2**31)) if self.random_state is None else self.random_state
+        drawn = self.random_state is None
+        seed = int(np.random.default_rng().integers(2**31) if drawn else self.random_state)
         self.seed_, self.conditions_ = seed, given.names
         self._reader = SourceReader(self.sources, self.ids, random_state=seed)
         first = self._reader.read([0])[0]

@@ -32,11 +32,11 @@ def test_a_library_of_version_0_1_predicts_the_same(old):
         if "hidden" in said: np.testing.assert_allclose(source.hidden(rows), said["hidden"], rtol=1e-5, atol=1e-6)
 
 
-def test_a_search_of_version_0_1_predicts_the_same(old, recwarn):
-    search = load_fit(old / "fit")
-    assert not [w for w in recwarn if "fitted again" in str(w.message)]
+def test_a_search_of_version_0_1_predicts_nearly_the_same(old):
+    "Its sources and rows are the same; forests look at fewer columns since 0.2, which it says."
+    with pytest.warns(UserWarning, match="the search fitted again predicts"): search = load_fit(old / "fit")
     assert search.task_.property == "heat capacity"
-    np.testing.assert_allclose(search.predict(SAID["rows"]["polymer"]), SAID["fit"], rtol=1e-3)
+    np.testing.assert_allclose(search.predict(SAID["rows"]["polymer"]), SAID["fit"], rtol=0.01)
 
 
 def test_sources_of_version_0_1_cannot_tell_what_they_have_seen(old):
@@ -50,6 +50,7 @@ def test_sources_of_version_0_1_cannot_tell_what_they_have_seen(old):
     with pytest.raises(ValueError, match=said): audit(rows, y, Task("density"), sources=molecules)
 
 
+@pytest.mark.filterwarnings("ignore:the search fitted again")
 def test_a_search_on_old_sources_says_that_it_does_not_know(old):
     search = load_fit(old / "fit")
     assert search.seen_ is None
