@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import __version__
 from .core import Task, as_rows, is_table
 from .library import Library
 from .shotgun import Shotgun
@@ -69,7 +70,8 @@ def save_fit(
     starter = isinstance(model.sources, Library) and model.sources.path == Library.starter().path
     ids = [model_id(s) for s in sources]
     check = {"X": kept["X"][:5], "predicted": model.predict(_frame(kept, 5)).tolist()}
-    versions = {name: version(name) for name in ("scikit-learn", "torch", "rdkit")}
+    others = {name: version(name) for name in ("scikit-learn", "torch", "rdkit")}
+    versions = {"mltransfer": __version__} | others
     text = json.dumps({"format": 1, "starter": False, "sources": ids, **kept, "check": check, "versions": versions}, indent=1, default=_plain)
     path.mkdir(parents=True, exist_ok=True)
     Library(path / "sources").add(sources, half=starter) # those of the starter library are rounded already

@@ -278,7 +278,7 @@ def columns(
     organic: list[SourceModel], # Encoders of molecules
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
     "Compute everything that any method may read; refuse sources that have seen a target polymer."
-    if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups)).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+    if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     rows, smiles = [composition_of_smiles(s) for s in target.X], list(target.X)
     blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows), "refraction": refraction(smiles),
               "groups": Constitution().fit_transform(smiles), "fragments": Morgan(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
