@@ -57,6 +57,7 @@ def toy(kind, rows, name="toy"):
 
 
 def test_kinds_never_mix():
+    assert hash_keys(["C"], "molecule") != hash_keys(["C"], "composition")
     carbon, methane = toy("composition", ["C", "CN", "Fe"]), toy("molecule", ["C", "CN", "CCO"])
     assert len(join([carbon], methane.groups[:1])[0]) == 2, "a text that is a key of both leaves out both"
     assert not seen_by([source_of(methane)], carbon.groups, "composition").any()
@@ -152,7 +153,8 @@ def test_isomers_are_learnt_apart_and_held_out_together(liquid):
         [source] = pretrain([data], Constitution(), n_columns=(3, 5), hidden=(4,), random_state=seed, schedule=Schedule(epochs=1), progress=False)
         cis, trans = seen_by([source], isomers, "molecule")
         n_test = source.card["metrics"]["toy"]["rows"]["test"]
-        assert cis == trans and n_test == len(rows) - sum(np.isin([hash_keys([k], "molecule")[0] for k in data.groups], source.seen))
+        assert cis == trans == np.isin(hash_keys(["CC=CC"], "molecule"), source.seen)[0]
+        assert n_test == len(rows) - sum(np.isin([hash_keys([k], "molecule")[0] for k in data.groups], source.seen))
 
 
 # --- scales
