@@ -36,7 +36,7 @@ def test_a_search_of_version_0_1_predicts_nearly_the_same(old):
     "Its sources and rows are the same; forests look at fewer columns since 0.2, which it says."
     with pytest.warns(UserWarning, match="the search fitted again predicts"): search = load_fit(old / "fit")
     assert search.task_.property == "heat capacity"
-    np.testing.assert_allclose(search.predict(SAID["rows"]["polymer"]), SAID["fit"], rtol=0.01)
+    np.testing.assert_allclose(search.predict(SAID["rows"]["polymer"]), SAID["fit"], rtol=0.05)
 
 
 def test_sources_of_version_0_1_cannot_tell_what_they_have_seen(old):
