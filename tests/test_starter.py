@@ -57,8 +57,9 @@ def test_a_card_tells_the_truth_although_weights_are_rounded(starter, sources):
     "The rows that a source has not seen are its test rows; its error there is the one on the card."
     data = load("boiling_point")
     s = next(s for s in sources if list(s.card["data"]) == ["boiling_point"])
-    frame = data.frame.assign(key=data.groups, x=data.X).groupby("key").agg({"value": "median", "x": "last"})
-    fresh = frame[[not np.isin(hash_keys([k], "molecule"), s.seen)[0] for k in frame.index]]
+    frame = data.frame.assign(key=data.keys, group=data.groups, x=data.X)
+    frame = frame.groupby("key").agg({"value": "median", "x": "last", "group": "first"})
+    fresh = frame[[not np.isin(hash_keys([g], "molecule"), s.seen)[0] for g in frame["group"]]]
     metrics = s.card["metrics"]["boiling_point"]
     assert len(fresh) == metrics["rows"]["test"]
     assert np.abs(s.predict(fresh["x"])[:, 0] - fresh["value"]).mean() == pytest.approx(metrics["test_mae"], rel=0.01)
