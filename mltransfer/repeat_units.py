@@ -5,7 +5,7 @@
 # %% ../nbs/13_repeat_units.ipynb #f8989610
 from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 from rdkit import Chem
@@ -32,8 +32,12 @@ def chain(
 
 def _shortest(smiles: str) -> Chem.Mol:
     "The shortest repeat unit without stereo marks, with its counter-ions."
+    return Chem.MolFromSmiles(_shortest_key(smiles))
+
+
+def _shortest_key(smiles: str) -> str:
     if is_copolymer(smiles): raise ValueError("no molecule stands for a copolymer; read its units one by one")
-    return Chem.MolFromSmiles(group_key(polymer_key(smiles), "polymer"))
+    return group_key(polymer_key(smiles), "polymer")
 
 
 def _join(unit: Chem.Mol, n: int) -> Chem.Mol:
@@ -66,7 +70,12 @@ def ring(
     backbone: int = 12, # Fewest backbone atoms in the ring
 ) -> Chem.Mol: # The closed ring, without `*`
     "Close the shortest repeat unit into a ring of k units, k >= 3."
-    unit = _shortest(smiles)
+    return Chem.Mol(_ring(_shortest_key(smiles), backbone))
+
+
+@lru_cache(2**11) # each descriptor asks again
+def _ring(key: str, backbone: int) -> Chem.Mol:
+    unit = Chem.MolFromSmiles(key)
     first, last = (a.GetIdx() for a in open_ends(unit))
     per_unit = len(Chem.GetShortestPath(unit, first, last)) - 2
     out = Chem.RWMol(_join(unit, max(3, -(-backbone // per_unit))))
