@@ -45,9 +45,9 @@ _FOREST = ("trees", "middle") # Heads that read one forest in two ways
 
 
 def columns_tried(
-    n_columns: int, # Of the table
+    n_columns: int, # Of the table that vary
 ) -> int: # At each branch of a tree
-    "Try a third of a narrow table and a tenth of a wide one: twice as fast, and no worse."
+    "Try a third of a narrow table and a tenth of a wide one: twice as fast, no worse in the mean."
     return max(1, round(max(0.1 * n_columns, min(n_columns / 3, 30))))
 
 
@@ -102,7 +102,11 @@ class Candidate:
             widths = [sum(t.shape[1] for t in blocks[b]) for b in names]
             model.set_params(blocks=column_ranges(widths))
         X = self.table(blocks)
-        if self.head in _FOREST: model.set_params(max_features=columns_tried(X.shape[1]))
+        if self.head in _FOREST: # trees lose time with columns that are the same in all rows
+            varying = np.flatnonzero(np.ptp(X, axis=0)) if len(X) else np.arange(X.shape[1])
+            model.varying_ = varying if len(varying) else np.arange(1)
+            model.set_params(max_features=columns_tried(len(model.varying_)))
+            X = X[:, model.varying_]
         own = fit_params(model, sample_weight=weight)
         with warnings.catch_warnings(): # a kernel parameter of a Gaussian process at its bound
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -136,7 +140,8 @@ def predict_candidates(
     for j, c in tried.items():
         model = models[j]
         if c.head not in _FOREST: out[j] = model.predict(c.table(blocks)); continue
-        if id(model) not in asked: asked[id(model)] = model.each_tree(c.table(blocks))
+        if id(model) not in asked:
+            asked[id(model)] = model.each_tree(c.table(blocks)[:, model.varying_])
         each = asked[id(model)]
         out[j] = each.mean(0) if c.head == "trees" else trim_mean(each, 0.25, axis=0)
     return out
