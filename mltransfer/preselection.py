@@ -22,7 +22,7 @@ from .source import EstimatorSource, Layer, SourceModel
 from .splits import check_groups
 
 # %% auto #0
-__all__ = ['Blocks', 'KEPT', 'See', 'Folds', 'Given', 'read_given', 'kind_of', 'material_keys', 'Copies', 'find_copies',
+__all__ = ['Blocks', 'KEPT', 'See', 'Folds', 'DOUBT', 'Given', 'read_given', 'kind_of', 'material_keys', 'Copies', 'find_copies',
            'descriptor_blocks', 'mean_predictions', 'SourceReader', 'depth', 'learnt_blocks', 'inner_folds', 'Screen',
            'mixing_weights', 'crossed_error', 'spans_decades', 'Labels', 'choose_labels']
 
@@ -332,6 +332,9 @@ def crossed_error(
     return float(np.average(errors, weights=sample_weight))
 
 # %% ../nbs/63_preselection.ipynb #74d33c1d
+DOUBT = 0.5 # How much likelier, per row, the plain scale must be (natural logarithm)
+
+
 def spans_decades(
     blocks: Sequence[NDArray[np.floating]], # Tables of descriptors, each of shape (n_samples, n_columns)
     y: NDArray[np.float64], # Target, shape (n_samples,)
@@ -344,7 +347,7 @@ def spans_decades(
     if y.min() <= 0 or y.max() < 10 * y.min(): return False
     X, columns = np.hstack(blocks), column_ranges(t.shape[1] for t in blocks)
     spread = lambda z: np.log(np.sqrt(np.mean((KernelRidgeCV(blocks=columns).fit(X, z).loo_ - z) ** 2)))
-    return bool(spread(np.log(y)) + np.log(y).mean() < spread(y))
+    return bool(spread(np.log(y)) + np.log(y).mean() < spread(y) + DOUBT)
 
 # %% ../nbs/63_preselection.ipynb #e9641d2b
 class Labels:
