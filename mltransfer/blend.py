@@ -22,14 +22,14 @@ from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted
 
 from .candidates import MiddleTrees, on, stack
-from .core import Task, check_target, is_table, seeds
+from .core import Task, check_target, is_table, settled
 from .finetune import begin_from
 from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
 from .rank import Descriptors, untrained_like
 from .repeat_units import check_kind
 from .source import EstimatorSource, SourceModel
-from .splits import check_groups
+from .splits import check_groups, group_folds
 from .training import Schedule, train
 from .transfer import FrozenFeatures, SourcePrediction
 
@@ -100,7 +100,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
         "Train; sets `net_` and `seed_`."
         if not 0 < self.stop < 1: raise ValueError(f"stop is a share between 0 and 1, got {self.stop}")
         x, label = self.source.inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
-        self.seed_ = seeds(None, 1)[0] if self.random_state is None else self.random_state
+        self.seed_ = settled(self.random_state)
         order = np.random.default_rng(self.seed_).permutation(len(label))
         stop, rows = np.split(order, [max(1, round(self.stop * len(label)))])
         keep = self._closest(x[rows], label[rows]) if self.keep == "closest" else self.keep
@@ -167,8 +167,7 @@ Folds = list[tuple[NDArray[np.integer], NDArray[np.integer]]]
 
 def _folds(groups: NDArray, random_state: int, quick: bool) -> Folds:
     n_fitted = min(3 if quick else 5, max(1, round(10_000 / len(groups))))
-    folds = GroupKFold(min(10, len(np.unique(groups))), shuffle=True, random_state=random_state)
-    return list(folds.split(groups, groups=groups))[:n_fitted]
+    return group_folds(len(groups), groups, 10, random_state)[:n_fitted]
 
 
 def cross_fit(
@@ -260,7 +259,7 @@ class Blend(RegressorMixin, BaseEstimator):
         if self.n_components < 1: raise ValueError(f"n_components must be at least 1, got {self.n_components}")
         given = _read(self.sources, X) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))
-        self.seed_ = seeds(None, 1)[0] if self.random_state is None else self.random_state
+        self.seed_ = settled(self.random_state)
         hidden = self._hidden(given)
         self.components_ = make_pipeline(StandardScaler(), PCA(min(self.n_components, len(y) - 1, hidden.shape[1]), random_state=0)).fit(hidden)
         table, columns = self._table(given, hidden)

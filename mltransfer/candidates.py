@@ -18,7 +18,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import ExtraTreeRegressor
@@ -27,7 +27,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .core import check_target, check_weight, fit_params, log_target
 from .ridge import KernelRidgeCV, column_ranges
-from .splits import check_groups
+from .splits import check_groups, group_folds
 
 # %% auto #0
 __all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOf']
@@ -140,15 +140,6 @@ def paper_forest(
     return RandomForestRegressor(trees, max_features=share, random_state=random_state)
 
 # %% ../nbs/52_candidates.ipynb #96ea380d
-def _folds(y: NDArray, groups: Any, n_splits: int, random_state: int | None) -> list[tuple[NDArray, NDArray]]:
-    "Inner folds that keep groups whole."
-    if groups is None: return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
-    codes = check_groups(groups, len(y))
-    n = int(codes.max()) + 1
-    if n < 2: raise ValueError(f"choosing inside the rows takes at least 2 groups, got {n}")
-    return list(GroupKFold(min(n_splits, n), shuffle=True, random_state=random_state).split(y, groups=codes))
-
-
 class BestOf(RegressorMixin, BaseEstimator):
     "Choose among candidate models by cross-validation inside the training rows."
 
@@ -178,7 +169,11 @@ class BestOf(RegressorMixin, BaseEstimator):
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if not self.candidates: raise ValueError("candidates is empty; give at least one model")
         if self.average < 1: raise ValueError(f"average must be at least 1, got {self.average}")
-        folds, weight = _folds(y, groups, self.n_splits, self.random_state), check_weight(sample_weight, y)
+        codes, weight = check_groups(groups, len(y)), check_weight(sample_weight, y)
+        if (k := int(codes.max()) + 1) < 2:
+            raise ValueError(f"choosing inside the rows takes at least 2 groups, got {k}")
+        own = None if groups is None else codes
+        folds = group_folds(len(y), own, self.n_splits, self.random_state)
         given = {n: fit_params(m, groups=groups, sample_weight=weight) for n, m in self.candidates.items()}
         found = {}
         for n, m in self.candidates.items():

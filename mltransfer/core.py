@@ -19,7 +19,7 @@ from sklearn.utils.validation import has_fit_parameter, validate_data
 
 # %% auto #0
 __all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
-           'is_table', 'check_raw_or_table', 'seeds', 'Featurizer']
+           'is_table', 'check_raw_or_table', 'seeds', 'settled', 'Featurizer']
 
 # %% ../nbs/00_core.ipynb #2ff67145
 Kind = Literal["molecule", "polymer", "composition", "crystal"]
@@ -218,6 +218,13 @@ def seeds(
     "Spread one `random_state` over `n` independent seeds."
     children = np.random.SeedSequence(random_state).spawn(n)
     return [int(c.generate_state(1)[0]) % (2**32 - 1) for c in children]
+
+
+def settled(
+    random_state: int | None, # A seed, or `None`
+) -> int: # The same seed, or one that was drawn
+    "Return a seed that can be kept."
+    return seeds(None, 1)[0] if random_state is None else random_state
 
 # %% ../nbs/00_core.ipynb #cb332c66
 class Featurizer(TransformerMixin, BaseEstimator):

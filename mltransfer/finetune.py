@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 from torch.func import functional_call, vmap
 
 from .core import check_raw_or_table, check_target, check_weight, seeds
 from .networks import Network, build_network
-from .source import CrystalSource, EstimatorSource, SourceModel, describe_each
-from .splits import check_groups
+from .source import ROWS, CrystalSource, EstimatorSource, SourceModel, describe_each
+from .splits import check_groups, group_folds
 from .training import Schedule, masked_loss, no_denormals
 
 # %% auto #0
@@ -146,17 +145,9 @@ def _rows(
     if weight is not None and not weight.all():
         some = np.flatnonzero(weight)
         x, y, weight, codes = x[some], y[some], weight[some], None if codes is None else codes[some]
+    if codes is not None and (k := len(np.unique(codes))) < 2:
+        raise ValueError(f"members stop on groups that they have not seen: need at least 2 groups, got {k}")
     return x, check_target(y, model.n_splits, varies=True), weight, codes
-
-
-def _folds(n: int, codes: NDArray | None, n_splits: int, random_state: int) -> list[tuple[NDArray, NDArray]]:
-    "Folds of the members; fewer if there are fewer groups."
-    rows = np.arange(n)
-    if codes is None: return list(KFold(n_splits, shuffle=True, random_state=random_state).split(rows))
-    k = len(np.unique(codes))
-    if k < 2: raise ValueError(f"members stop on groups that they have not seen: need at least 2 groups, got {k}")
-    folds = GroupKFold(min(n_splits, k), shuffle=True, random_state=random_state)
-    return list(folds.split(rows, groups=codes))
 
 # %% ../nbs/55_finetune.ipynb #ab1c2f15
 class FineTune(RegressorMixin, BaseEstimator):
@@ -196,7 +187,7 @@ class FineTune(RegressorMixin, BaseEstimator):
         stages = _stages(self, len(self.source.net.layers))
         x, y, weight, codes = _rows(self, X, y, groups, sample_weight)
         first, *spread = seeds(self.random_state, self.n_repeats + 1)
-        folds = [f for s in spread for f in _folds(len(y), codes, self.n_splits, s)]
+        folds = [f for s in spread for f in group_folds(len(y), codes, self.n_splits, s)]
         middle = np.average(y, weights=weight)
         self.scaling_ = middle, np.sqrt(np.average((y - middle) ** 2, weights=weight))
         label = (y - middle) / self.scaling_[1]
@@ -214,5 +205,5 @@ class FineTune(RegressorMixin, BaseEstimator):
         "Average the predictions of the members, in the unit of the target."
         check_is_fitted(self)
         with torch.no_grad(): # some rows at a time, so that memory does not grow with their number
-            found = [self.members_.outputs(x).mean(0) for x in _read(self, X, reset=False).split(2000)]
+            found = [self.members_.outputs(x).mean(0) for x in _read(self, X, reset=False).split(ROWS)]
         return torch.cat(found)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupKFold, KFold
 
 from .core import Kind, check_table, log_target, read_rows
 from .featurizers import build_featurizer, featurizer_parts
@@ -19,12 +18,10 @@ from .library import Library
 from .rank import Descriptors, read_layers, source_names, source_pieces, untrained_like
 from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
-from .splits import check_groups
+from .splits import check_groups, group_folds
 
 # %% auto #0
-__all__ = ['Blocks', 'KEPT', 'See', 'Folds', 'DOUBT', 'Given', 'read_given', 'kind_of', 'material_keys', 'Copies', 'find_copies',
-           'descriptor_blocks', 'mean_predictions', 'SourceReader', 'depth', 'learnt_blocks', 'inner_folds', 'Screen',
-           'mixing_weights', 'crossed_error', 'spans_decades', 'Labels', 'choose_labels']
+__all__ = ['mixing_weights']
 
 # %% ../nbs/63_preselection.ipynb #be06c2a0
 class Given(NamedTuple):
@@ -32,6 +29,14 @@ class Given(NamedTuple):
     rows: Any # Raw inputs, or a table of descriptors
     conditions: NDArray[np.float64] | None # Numeric columns beside the material, shape (n_samples, k)
     names: tuple[str, ...] # Of these columns
+
+    def frame(self) -> Any:
+        "Put them together again, as `read_given` takes them apart."
+        if self.conditions is None: return self.rows
+        beside = pd.DataFrame(self.conditions, columns=list(self.names))
+        own = "material"
+        while own in self.names: own += "'"
+        return beside.assign(**{own: list(self.rows)})
 
 
 def _text_columns(frame: pd.DataFrame) -> list[Any]:
@@ -232,14 +237,10 @@ def inner_folds(
     whole = (np.arange(n), np.arange(0))
     codes = check_groups(groups, n) # names rows without a group
     alone = groups is None or len(set(codes.tolist())) == n
-    if alone:
-        folds = KFold(n_splits, shuffle=True, random_state=random_state).split(np.zeros(n))
-        return [*folds, whole]
-    groups = np.asarray(groups).astype(str)
-    if (m := len(set(groups.tolist()))) < 3:
+    own = None if alone else np.asarray(groups).astype(str)
+    if not alone and (m := len(np.unique(own))) < 3:
         raise ValueError(f"choosing inside the rows takes at least 3 groups, got {m}")
-    folds = GroupKFold(min(n_splits, m), shuffle=True, random_state=random_state)
-    return [*folds.split(np.zeros(n), groups=groups), whole]
+    return [*group_folds(n, own, n_splits, random_state), whole]
 
 
 class Screen:
@@ -335,6 +336,15 @@ def crossed_error(
 DOUBT = 0.5 # How much likelier, per row, the plain scale must be (natural logarithm)
 
 
+def left_out(
+    blocks: Sequence[NDArray[np.floating]], # Tables of descriptors, each of shape (n_samples, n_columns)
+    y: NDArray[np.float64], # Target, shape (n_samples,)
+) -> NDArray[np.float64]: # Shape (n_samples,)
+    "Predict each row without it, by kernel ridge regression in closed form."
+    columns = column_ranges(t.shape[1] for t in blocks)
+    return KernelRidgeCV(blocks=columns).fit(np.hstack(blocks), y).loo_
+
+
 def spans_decades(
     blocks: Sequence[NDArray[np.floating]], # Tables of descriptors, each of shape (n_samples, n_columns)
     y: NDArray[np.float64], # Target, shape (n_samples,)
@@ -345,8 +355,7 @@ def spans_decades(
         if log: log_target(y) # names the rows that have no logarithm
         return bool(log)
     if y.min() <= 0 or y.max() < 10 * y.min(): return False
-    X, columns = np.hstack(blocks), column_ranges(t.shape[1] for t in blocks)
-    spread = lambda z: np.log(np.sqrt(np.mean((KernelRidgeCV(blocks=columns).fit(X, z).loo_ - z) ** 2)))
+    spread = lambda z: np.log(np.sqrt(np.mean((left_out(blocks, z) - z) ** 2)))
     return bool(spread(np.log(y)) + np.log(y).mean() < spread(y) + DOUBT)
 
 # %% ../nbs/63_preselection.ipynb #e9641d2b
@@ -373,7 +382,5 @@ def choose_labels(
 ) -> Labels: # Of least closed-form error
     "Learn the logarithm of a wide positive target if that lowers its error in the unit of the target."
     if y.min() <= 0 or y.max() < 3 * y.min(): return Labels(y, log=False)
-    X, columns = np.hstack(blocks), column_ranges(t.shape[1] for t in blocks)
-    loo = lambda labels: KernelRidgeCV(blocks=columns).fit(X, labels.y).loo_
     both = [Labels(y, log=False), Labels(y, log=True)]
-    return min(both, key=lambda s: np.abs(s.back(loo(s)) - y).mean())
+    return min(both, key=lambda s: np.abs(s.back(left_out(blocks, s.y)) - y).mean())

@@ -20,7 +20,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.linear_model import ElasticNet, Ridge
 
 from .composition import element_table
-from .core import BadRows, Kind, Task, seeds
+from .core import BadRows, Kind, Task, seeds, settled
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
 from .data import INPUT, Dataset
@@ -337,7 +337,7 @@ def pretrain(
     **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
 ) -> list[SourceModel]: # The sources, each with its card
     "Train source models on one or several properties at once."
-    data, random_state = _as_list(data), seeds(None, 1)[0] if random_state is None else random_state
+    data, random_state = _as_list(data), settled(random_state)
     if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
     unused = [k for k in how if k != "progress"] + ["hidden"] * (hidden is not None)

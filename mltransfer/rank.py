@@ -18,7 +18,7 @@ from sklearn.utils import _safe_indexing
 
 from threadpoolctl import threadpool_limits
 
-from .core import BadRows, as_rows, check_target, is_table, seeds
+from .core import BadRows, as_rows, check_target, is_table, settled
 from .featurizers import featurizer_parts
 from .library import Library, read_ids
 from .networks import build_network
@@ -188,7 +188,7 @@ def rank(
     X, y = Descriptors(X), check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
     names = source_names(sources, ids)
-    random_state = seeds(None, 1)[0] if random_state is None else random_state
+    random_state = settled(random_state)
     drawn = set(np.random.default_rng(random_state).permutation(len(names))[:n_null].tolist())
     rows, null = [], []
     for first, piece in source_pieces(sources, names):

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .core import check_weight
+
 # %% auto #0
 __all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV']
 
@@ -35,15 +37,12 @@ def _decompose(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 # %% ../nbs/15_ridge.ipynb #f3e130e6
 PENALTIES = tuple(np.logspace(-3, 2, 11).tolist())
 
-def _check_weight(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
-    "Weights of `n` rows, all above zero."
-    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    if weight.shape != (n,): raise ValueError(f"sample_weight has shape {weight.shape}, not ({n},)")
-    if not (np.isfinite(weight) & (weight > 0)).all():
-        bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
-        raise ValueError(f"row {bad[0]} has the sample_weight {weight[bad[0]]:g}, not above zero")
-    return weight
-
+def _above_zero(sample_weight: ArrayLike | None, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    "Weights of rows, all above zero."
+    if sample_weight is None: return np.ones(len(y))
+    if len(zero := np.flatnonzero(np.asarray(sample_weight) == 0)):
+        raise ValueError(f"row {zero[0]} has the sample_weight 0, not above zero")
+    return check_weight(sample_weight, y)
 
 def _leave_one_out(
     left: NDArray[np.float64],
@@ -119,7 +118,7 @@ class Ridges:
         sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,); all 1 if `None`
     ) -> Ridges: # Itself
         "Fit all; sets `loo_` (leave-one-out predictions, one row per table), `mae_`, `rmse_`, `logme_` and `penalty_`."
-        m, weight = len(tables), _check_weight(sample_weight, len(y))
+        m, weight = len(tables), _above_zero(sample_weight, y)
         root, mean = np.sqrt(weight), weight @ y / weight.sum()
         self.loo_, self.logme_, self.penalty_ = np.empty((m, len(y))), np.empty(m), np.empty(m)
         self._models: list[Any] = [None] * m
@@ -253,7 +252,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
             known, self.loo_ = self.loo_, self.predict(X)
             self.loo_[used] = known
             return self
-        weight = _check_weight(weight, len(y))
+        weight = _above_zero(weight, y)
         self._scaled = _Blocks(X, self.blocks, self.clip)
         self._Z = self._scaled(X)
         found = self._best_width(y, weight)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from . import __version__
 from .core import Task, as_rows, is_table
 from .library import Library
+from .preselection import Given
 from .shotgun import Shotgun
 from .source import model_id
 
@@ -34,10 +34,10 @@ def _given(model: Shotgun) -> dict[str, Any]:
     X, y, groups = model.given_
     if is_table(X) or not all(isinstance(x, str) for x in as_rows(X)):
         raise ValueError("only a search on raw inputs (SMILES or formulas) can be saved; fit it on these instead of a table or structures")
-    own = model._by == "groups" # else the rows say what belongs together
+    own = model._rows.by == "groups" # else the rows say what belongs together
     listed = lambda v: None if v is None else np.asarray(v, dtype=float).tolist()
     rows = {"X": as_rows(X), "y": listed(y), "groups": list(map(str, groups)) if own else None,
-            "weight": listed(model._weight), "conditions": listed(model._conditions),
+            "weight": listed(model._rows.weight), "conditions": listed(model._given().conditions),
             "names": list(map(str, model.conditions_))}
     options = {k: getattr(model, k) for k in _OPTIONS} | {"random_state": model.seed_}
     return rows | {"options": options}
@@ -45,10 +45,9 @@ def _given(model: Shotgun) -> dict[str, Any]:
 
 def _frame(kept: dict[str, Any], n: int | None = None) -> Any:
     "The rows, or the first `n`, as `fit` takes them."
-    if not kept.get("conditions"): return kept["X"][:n]
-    frame = pd.DataFrame(kept["conditions"][:n], columns=kept["names"])
-    frame.insert(0, "material", kept["X"][:n], allow_duplicates=True)
-    return frame
+    found = kept.get("conditions")
+    names = tuple(kept.get("names", ()))
+    return Given(kept["X"][:n], None if found is None else np.array(found[:n]), names).frame()
 
 
 def _plain(value: Any) -> Any:
@@ -97,7 +96,7 @@ def load_fit(
     task = Task(**kept["task"]) if kept.get("task") else None # folders of older versions have none
     model = Shotgun(library, ids=kept["sources"], **options)
     model.fit(_frame(kept), np.array(kept["y"]), groups=kept["groups"], task=task,
-              sample_weight=kept.get("weight"), material="material" if kept.get("conditions") else None)
+              sample_weight=kept.get("weight"))
     then, now = np.array(kept["check"]["predicted"]), model.predict(_frame(kept, len(kept["check"]["X"])))
     if not np.allclose(then, now, rtol=1e-3, atol=1e-3 * np.ptp(kept["y"])):
         warnings.warn(f"the search fitted again predicts {now.round(6).tolist()} where it predicted {then.round(6).tolist()}; saved with {kept['versions']}", stacklevel=2)

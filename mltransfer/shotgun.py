@@ -17,30 +17,29 @@ from scipy.stats import trim_mean
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from .audit import seen_by
 from .candidates import heads
 from .core import (Kind, Task, as_rows, bad_rows, check_target, check_weight,
-                             fit_params)
+                             fit_params, settled)
 from .keys import KEYS, group_key
 from .library import Library
-from .preselection import (Blocks, Copies, KEPT, Labels, Screen, SourceReader, choose_labels,
-                                     crossed_error, descriptor_blocks, find_copies, inner_folds, kind_of,
-                                     learnt_blocks, material_keys, mixing_weights, read_given, spans_decades)
+from .preselection import (Blocks, Copies, Given, KEPT, Labels, Screen, SourceReader,
+                                     choose_labels, crossed_error, descriptor_blocks, find_copies,
+                                     inner_folds, kind_of, learnt_blocks, left_out, material_keys,
+                                     mixing_weights, read_given, spans_decades)
 from .rank import Descriptors, OtherKind, rank, read_layers
 from .ridge import KernelRidgeCV, Ridges, column_ranges
-from .source import Layer, SourceModel
+from .source import ROWS, Layer, SourceModel, by_blocks
 from .splits import check_groups
 from .uncertainty import ConformalRegressor, bound_rank
 
 # %% auto #0
-__all__ = ['ENCODERS', 'ROWS', 'columns_tried', 'MeanOfRidges', 'Candidate', 'fit_candidates', 'predict_candidates', 'candidates',
-           'Shotgun', 'transfer_map']
+__all__ = ['MeanOfRidges', 'Candidate', 'candidates', 'Shotgun', 'transfer_map']
 
-# %% ../nbs/70_shotgun.ipynb #09f37ca2
+# %% ../nbs/70_shotgun.ipynb #0d4f6a92
 _FOREST = ("trees", "middle") # Heads that read one forest in two ways
 
 
@@ -50,7 +49,7 @@ def columns_tried(
     "Try a third of a narrow table and a tenth of a wide one: twice as fast, no worse in the mean."
     return max(1, round(max(0.1 * n_columns, min(n_columns / 3, 30))))
 
-
+# %% ../nbs/70_shotgun.ipynb #09f37ca2
 class MeanOfRidges(RegressorMixin, BaseEstimator):
     "Average ridge regressions, each on its own columns."
 
@@ -86,24 +85,23 @@ class Candidate:
         "Blocks and head, as the leaderboard shows them."
         return f"{' + '.join(self.blocks)}, {self.head}"
 
+    def _tables(self, blocks: Blocks) -> list[list[NDArray[np.floating]]]:
+        "Its blocks, and the conditions, if rows have any."
+        return [blocks[b] for b in (*self.blocks, "conditions") if b in blocks]
+
     def table(self, blocks: Blocks) -> NDArray[np.floating]:
-        "Put its blocks side by side, and the conditions, if rows have any."
-        names = [*self.blocks, *(["conditions"] if "conditions" in blocks else [])]
-        return np.hstack([t for b in names for t in blocks[b]])
+        "Put its blocks side by side."
+        return np.hstack([t for tables in self._tables(blocks) for t in tables])
 
     def fit(self, blocks: Blocks, y: NDArray, weight: NDArray | None = None) -> RegressorMixin:
         "Fit a copy of the regressor."
         model = clone(self.model)
-        names = [*self.blocks, *(["conditions"] if "conditions" in blocks else [])]
-        if isinstance(model, MeanOfRidges):
-            widths = [t.shape[1] for b in names for t in blocks[b]]
-            model.set_params(blocks=column_ranges(widths))
-        elif isinstance(model, KernelRidgeCV):
-            widths = [sum(t.shape[1] for t in blocks[b]) for b in names]
-            model.set_params(blocks=column_ranges(widths))
+        widths = [[t.shape[1] for t in tables] for tables in self._tables(blocks)]
+        if isinstance(model, MeanOfRidges): model.set_params(blocks=column_ranges(sum(widths, [])))
+        elif isinstance(model, KernelRidgeCV): model.set_params(blocks=column_ranges(map(sum, widths)))
         X = self.table(blocks)
         if self.head in _FOREST: # trees lose time with columns that are the same in all rows
-            varying = np.flatnonzero(np.ptp(X, axis=0)) if len(X) else np.arange(X.shape[1])
+            varying = np.flatnonzero(np.ptp(X, axis=0))
             model.varying_ = varying if len(varying) else np.arange(1)
             model.set_params(max_features=columns_tried(len(model.varying_)))
             X = X[:, model.varying_]
@@ -166,9 +164,9 @@ def candidates(
     weighted: bool = False, # Whether rows have weights
 ) -> list[Candidate]: # Direct and transfer
     "List what `Shotgun` tries."
-    forest = heads()["middle"]
-    made = {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(),
-            "ridges": MeanOfRidges(blocks=()), **heads(), "trees": forest}
+    made = heads()
+    made |= {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(),
+             "ridges": MeanOfRidges(blocks=()), "trees": made["middle"]}
     kernels, grown = ["linear", "gaussian"], ["trees", "middle"]
     small, whole = (min(parts, key=parts.__getitem__),), tuple(parts)
     direct_plan = {**{(p,): kernels for p in parts}, whole: kernels + grown}
@@ -191,9 +189,8 @@ def candidates(
 
 # %% ../nbs/70_shotgun.ipynb #dc7e8fa8
 ENCODERS = 64 # Most multi-task sources in the block "hidden"; of more, each fold takes its best
-ROWS = 2000 # New rows that are predicted at a time
 _LEARNT = ("hidden", "predicted", "conditions") # Blocks that are no descriptors
-_OF_A_FIT = ("_null", "_known", "_ranking", "_seen", "conformal_", "searches_", "n_features_in_", "feature_names_in_")
+_OF_A_FIT = ("_null", "_ranking", "_seen", "conformal_", "searches_", "n_features_in_", "feature_names_in_")
 
 
 def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
@@ -259,10 +256,8 @@ class _Reading(RegressorMixin, BaseEstimator):
             if given.conditions is not None:
                 given = given._replace(conditions=given.conditions[keep])
         if weight is not None and (weight == 1).all(): weight = None
-        drawn = self.random_state is None
-        seed = int(np.random.default_rng().integers(2**31) if drawn else self.random_state)
-        self.seed_, self.conditions_ = seed, given.names
-        self._reader = SourceReader(self.sources, self.ids, random_state=seed)
+        self.seed_, self.conditions_ = int(settled(self.random_state)), given.names
+        self._reader = SourceReader(self.sources, self.ids, random_state=self.seed_)
         first = self._reader.read([0])[0]
         blocks = [t[0] for t in descriptor_blocks(table, first).values()]
         said = self.log == "auto" and self.task_ is not None and self.task_.log
@@ -274,7 +269,6 @@ class _Reading(RegressorMixin, BaseEstimator):
         if groups is None and not table.given: groups = [f"{k} {group_key(v, k)}" for k, v in keys]
         elif groups is not None: groups = as_rows(groups)
         self.given_ = (table.X.copy(), y, groups)
-        self._weight, self._conditions = weight, given.conditions
         if table.given: # number and names of columns
             validate_data(self, X.X if isinstance(X, Descriptors) else X, skip_check_array=True)
         marks = [keys] + ([] if groups is None else [groups])
@@ -284,6 +278,11 @@ class _Reading(RegressorMixin, BaseEstimator):
         own = None if groups is None else [groups[i] for i in copies.first]
         judged = np.log10(y) if self.log_ else y
         return _Rows(table.take(copies.first), here, copies, own, by, judged, weight)
+
+    def _given(self) -> Given:
+        "The rows of the fit, with their conditions, which copies share."
+        found = self._rows.conditions
+        return Given(self.given_[0], None if found is None else found[self._rows.copies.of], self.conditions_)
 
 # %% ../nbs/70_shotgun.ipynb #491cc1b6
 class _Search(_Reading):
@@ -311,50 +310,56 @@ class _Search(_Reading):
         if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
             return self._fit_several(X, y, groups, sample_weight, task, material)
         self._rows = self._read(X, y, groups, sample_weight, material)
-        self._search(self._rows)
+        self._label()
+        self._search({})
         return self
 
-    def _search(self, rows: _Rows, null: SourceReader | None = None) -> None:
-        "Screen the sources, try the candidates, weigh them."
-        y, weight = rows.merged()
+    def _label(self) -> None:
+        "Split the distinct rows and choose their labels."
+        y, rows = self._rows.merged()[0], self._rows
         if len(y) < 10: raise ValueError(f"{len(rows.y)} rows hold {len(y)} materials, need at least 10")
         self._folds = inner_folds(len(y), rows.groups, self.n_splits, self.seed_)
-        reader = self._reader if null is None else null
-        first = reader.read([0])[0] or self._reader.read([0])[0]
-        parts = [t[0] for t in descriptor_blocks(rows.table, first).values()]
+        parts = [t[0] for t in descriptor_blocks(rows.table, self._reader.read([0])[0]).values()]
         self._labels = Labels(y, False) if self.log_ or self.log != "auto" else choose_labels(parts, y)
+
+    def _search(
+        self,
+        known: Mapping[str, NDArray], # Labels of candidates by name, predicted by the same folds before
+    ) -> None:
+        "Screen the sources, try the candidates, weigh them."
+        reader, rows = self._reader, self._rows
+        weight = rows.merged()[1]
         self._screen = Screen(self._labels.y, self._folds, weight=weight, beside=rows.conditions)
-        self._by = rows.by
         blocks, where = learnt_blocks(reader, rows.table, layers=self.layers, see=self._screen.see)
         if not self._screen.pairs:
             raise ValueError(f"none of the {len(reader.names)} sources has a layer {self.layers}")
         if rows.conditions is not None: blocks["conditions"] = [rows.conditions]
-        run = self._nested if self.selection == "nested" else self._optimistic
-        run(rows, blocks, where, weight, reader)
+        if self.selection == "nested": self._nested(blocks, where, weight, known)
+        else: self._optimistic(blocks, weight)
         self.source_ids_ = reader.names
 
     def _chosen_blocks(
-        self, k: int, rows: _Rows, blocks: Blocks, where: Sequence[int], reader: SourceReader,
+        self, k: int, blocks: Blocks, where: Sequence[int],
     ) -> tuple[Blocks, list[tuple[int, Layer]], list[int]]:
         "Blocks of a fold: the ten best sources and layers, and of many encoders the best."
         best, out = self._screen.order(k)[:10], dict(blocks)
         keep = self._screen.best_encoders(k, where, ENCODERS)
         if "hidden" in out: out["hidden"] = [out["hidden"][j] for j in keep]
-        return out | {"best": reader.single(rows.table, best)}, best, [where[j] for j in keep]
+        out["best"] = self._reader.single(self._rows.table, best)
+        return out, best, [where[j] for j in keep]
 
 # %% ../nbs/70_shotgun.ipynb #cd4a9e35
 class _Mixing(_Search):
     "Try candidates in every fold, weigh them, fit what has a weight."
 
     def _nested(
-        self, rows: _Rows, blocks: Blocks, where: Sequence[int], weight: NDArray | None, reader: SourceReader,
+        self, blocks: Blocks, where: Sequence[int], weight: NDArray | None, known: Mapping[str, NDArray],
     ) -> None:
         "Mix candidates by their out-of-fold predictions; each fold has a screen of its own."
         parts = {k: v[0].shape[1] for k, v in blocks.items() if k not in _LEARNT}
         tried = candidates(parts, [*blocks, "best"], self.direct, weighted=weight is not None)
-        known = getattr(self, "_known", {}) # direct models do not depend on the sources
         todo = {j: c for j, c in enumerate(tried) if c.name not in known}
-        folds = [(self._chosen_blocks(k, rows, blocks, where, reader)[0], *pair)
+        folds = [(self._chosen_blocks(k, blocks, where)[0], *pair)
                  for k, pair in enumerate(self._folds[:-1])]
         jobs = (delayed(_one_fold)(todo, b, self._labels.y, weight, *pair) for b, *pair in folds)
         found = Parallel(n_jobs=self.n_jobs)(jobs)
@@ -365,20 +370,19 @@ class _Mixing(_Search):
             for j, predicted in out.items(): labels[j, test] = predicted
         kinds = [c.kind for c in tried]
         self._direct_labels = {c.name: labels[j] for j, c in enumerate(tried) if c.kind == "direct"}
-        self._weigh_candidates(rows, tried, labels, kinds)
+        self._weigh_candidates(tried, labels, kinds)
         chosen = {j: c for j, c in enumerate(tried) if self._w[0][j] > 0 or self._w[1][j] > 0}
-        here, self._best, self._encoders = self._chosen_blocks(len(folds), rows, blocks, where, reader)
+        here, self._best, self._encoders = self._chosen_blocks(len(folds), blocks, where)
         fitted = fit_candidates(chosen, here, self._labels.y, weight)
         self._models, self._direct = ([(w[j], chosen[j], m) for j, m in fitted.items() if w[j] > 0]
                                       for w in self._w)
 
     def _weigh_candidates(
-        self, rows: _Rows, tried: Sequence[Candidate], labels: NDArray, kinds: Sequence[str],
+        self, tried: Sequence[Candidate], labels: NDArray, kinds: Sequence[str],
     ) -> None:
         "Judge by all given rows, copies included; sets weights, errors and the leaderboard."
-        y, weight = rows.y, rows.weight
-        predicted = self._labels.back(labels)[:, rows.copies.of]
-        codes = rows.copies.of
+        y, weight, codes = self._rows.y, self._rows.weight, self._rows.copies.of
+        predicted = self._labels.back(labels)[:, codes]
         folds = [(np.flatnonzero(np.isin(codes, a)), np.flatnonzero(np.isin(codes, b)))
                  for a, b in self._folds]
         direct = [k if k == "direct" else "" for k in kinds]
@@ -391,10 +395,9 @@ class _Mixing(_Search):
         self.direct_mae_ = crossed_error(predicted, direct, y, folds, **how)
         self._tell_weights()
 
-    def _optimistic(
-        self, rows: _Rows, blocks: Blocks, where: Sequence[int], weight: NDArray | None, reader: SourceReader,
-    ) -> None:
+    def _optimistic(self, blocks: Blocks, weight: NDArray | None) -> None:
         "The published protocol: the single source and layer of least cross-validated error, which is then reported."
+        reader, rows = self._reader, self._rows
         predicted = self._labels.back(self._screen.out_of_fold())[:, rows.copies.of]
         errors = np.average(np.abs(predicted - rows.y), axis=1, weights=rows.weight)
         j = int(errors.argmin())
@@ -430,10 +433,10 @@ class _Reports(_Mixing):
         reader = SourceReader(self.sources, self.ids, null=True, random_state=self.seed_)
         if not any(s is not None for s in reader.read(range(min(len(reader.names), KEPT)))): return None
         twin = clone(self)
-        for name in ("task_", "seed_", "log_", "given_", "conditions_", "_conditions", "_weight"):
+        for name in ("task_", "seed_", "log_", "given_", "conditions_", "_rows", "_folds", "_labels"):
             setattr(twin, name, getattr(self, name))
-        twin._reader, twin._known = reader, getattr(self, "_direct_labels", {})
-        twin._search(self._rows, reader)
+        twin._reader = reader
+        twin._search(getattr(self, "_direct_labels", {})) # direct models do not depend on the sources
         return twin
 
     @property
@@ -503,7 +506,7 @@ def _told(seen: NDArray[np.bool_] | None, table: bool) -> str:
 # %% ../nbs/70_shotgun.ipynb #fcd46f08
 def _summary(model: Shotgun, unit: str) -> str:
     "A few lines about a finished search."
-    scale = f"a factor of {{:.3g}}" if model.log_ else f"{{:.4g}} {unit}".strip()
+    scale = "a factor of {:.3g}" if model.log_ else f"{{:.4g}} {unit}".strip()
     show = lambda v: scale.format(10**v if model.log_ else v)
     board, told = model.leaderboard_, _told(model.seen_, Descriptors(model.given_[0]).given)
     if model.selection == "optimistic":
@@ -518,22 +521,20 @@ def _summary(model: Shotgun, unit: str) -> str:
         b = null.leaderboard_
         best.append(line("null, untrained twins searched alike", b[b["kind"] == "transfer"]))
     beside = "" if null is None else f", with untrained twins {show(null.estimated_mae_)}"
-    n, rows = len(set(model.given_[2] or range(len(model.given_[1])))), len(model.given_[1])
+    by, n, rows = model._rows.by, len(set(model.given_[2] or range(len(model.given_[1])))), len(model.given_[1])
     also = f", conditions {', '.join(map(str, model.conditions_))}" if model.conditions_ else ""
     return "\n".join([
         f"{rows} rows, {len(model._reader.names)} sources, {len(board)} candidates{also}; "
-        f"the {'logarithm' if model._learns_logarithm() else 'value'} of the target is learnt", *best,
+        f"the {'logarithm' if model.log_ or model._labels.log else 'value'} of the target is learnt", *best,
         f"mixture of {len(model.chosen_)} candidates, {model.transfer_share_:.0%} transfer",
         f"estimated error {show(model.estimated_mae_)}, of direct models alone {show(model.direct_mae_)}{beside}; "
         "no weight has seen the fold it is judged on",
-        f"this holds for {'new rows' if model._by == 'rows of a table' else f'new {model._by}'}: "
-        f"the folds kept {n} {model._by} whole"]) + told
+        f"this holds for {'new rows' if by == 'rows of a table' else f'new {by}'}: "
+        f"the folds kept {n} {by} whole"]) + told
 
 # %% ../nbs/70_shotgun.ipynb #6894461f
 class _Intervals(_Reports):
     "Intervals, summary, and several targets."
-
-    def _learns_logarithm(self) -> bool: return self.log_ or self._labels.log
 
     @property
     def seen_(self) -> NDArray[np.bool_] | None:
@@ -563,23 +564,20 @@ class _Intervals(_Reports):
         "Return CV+ intervals around the whole search; the first call repeats the search in ten folds."
         check_is_fitted(self, "weights_")
         if hasattr(self, "searches_"): raise ValueError("there are several targets; ask searches_[name]")
-        rows, y, groups = self.given_
-        bound_rank(len(y), level) # names a wrong level before ten searches run
-        if not hasattr(self, "conformal_"): self.conformal_ = self._conformal(rows, y, groups)
+        bound_rank(len(self.given_[1]), level) # names a wrong level before ten searches run
+        if not hasattr(self, "conformal_"): self.conformal_ = self._conformal()
         bounds = self.conformal_.predict_interval(X, level)
         return 10**bounds if self.log_ else bounds
 
-    def _conformal(self, rows: Any, y: NDArray, groups: Sequence[Any] | None) -> ConformalRegressor:
+    def _conformal(self) -> ConformalRegressor:
+        _, y, groups = self.given_
         n = len(y) if groups is None else len(set(groups))
         least = max(10, 2 * self.n_splits)
         if len(y) - -(-len(y) // min(10, n)) < least:
             raise ValueError(f"{len(y)} rows are too few for intervals: each of the searches needs {least}")
         search = clone(self).set_params(n_jobs=1, log=False if self.log_ else self.log)
         cv = ConformalRegressor(search, cv=min(10, n), random_state=self.seed_, n_jobs=self.n_jobs)
-        if self._conditions is not None:
-            rows = pd.DataFrame(self._conditions, columns=self.conditions_).assign(material=list(rows))
-        own = {} if self._weight is None else {"sample_weight": self._weight}
-        return cv.fit(rows, np.log10(y) if self.log_ else y, groups, **own)
+        return cv.fit(self._given().frame(), self._rows.y, groups, sample_weight=self._rows.weight)
 
     def _fit_several(
         self, X: Any, y: ArrayLike, groups: Any, weight: Any, task: Task | None, material: str | None,
@@ -589,17 +587,15 @@ class _Intervals(_Reports):
         given = read_given(X, material)
         table = Descriptors(given.rows) # read once, for all searches
         if len(table) != len(frame): raise ValueError(f"X has {len(table)} rows, but y has {len(frame)}")
-        self.searches_, some = {}, lambda v, at: None if v is None else np.asarray(v, dtype=object)[at]
+        self.searches_ = {}
         for name in frame:
             at = np.flatnonzero(frame[name].notna())
-            if given.conditions is None: rows = table.take(at)
-            else:
-                rows = pd.DataFrame(given.conditions[at], columns=given.names)
-                rows.insert(0, "material", table.take(at).X, allow_duplicates=True)
-            own = None if weight is None else np.asarray(weight, dtype=float)[at]
-            search = clone(self).fit(rows, frame[name].to_numpy(float)[at], groups=some(groups, at),
-                                     sample_weight=own, material=None if given.conditions is None else "material")
-            self.searches_[name] = search
+            some = lambda values: None if values is None else np.asarray(values, dtype=object)[at]
+            rows = table.take(at)
+            if given.conditions is not None:
+                rows = Given(rows.X, given.conditions[at], given.names).frame()
+            self.searches_[name] = clone(self).fit(rows, frame[name].to_numpy(float)[at],
+                                                   groups=some(groups), sample_weight=some(weight))
         self.weights_ = pd.concat({n: s.weights_ for n, s in self.searches_.items()})
         return self
 
@@ -655,17 +651,16 @@ class Shotgun(_Intervals):
         tried = {j: c for j, (_, c, _) in enumerate(models)}
         fitted = {j: m for j, (_, _, m) in enumerate(models)}
         used = frozenset(b for c in tried.values() for b in c.blocks)
-        out = []
-        for rows in gen_batches(len(table), ROWS):
-            part = table.take(range(*rows.indices(len(table))), alone=True)
+        def judged(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+            part = table.take(rows, alone=True)
             blocks = {"best": self._reader.single(part, self._best)} if "best" in used else {}
             if rest := used - {"best"}:
                 blocks |= learnt_blocks(self._reader, part, only=rest, encoders=self._encoders)[0]
             if self.conditions_: blocks["conditions"] = [given.conditions[rows]]
             labels = predict_candidates(tried, fitted, blocks)
-            out.append(sum(w * self._labels.back(labels[j]) for j, (w, _, _) in enumerate(models)))
-        judged = np.concatenate(out)
-        return 10**judged if self.log_ else judged
+            return sum(w * self._labels.back(labels[j]) for j, (w, _, _) in enumerate(models))
+        found = by_blocks(judged, np.arange(len(table)), ROWS)
+        return 10**found if self.log_ else found
 
     def _new(self, X: Any) -> Descriptors:
         "New materials; a search that was fitted on repeat units takes no monomers."
@@ -698,9 +693,6 @@ def transfer_map(
             try: parts = [t[0] for t in descriptor_blocks(table, group[0]).values()]
             except OtherKind: continue
             hidden = [t for _, _, t in read_layers(group, table, layers)]
-            errors = []
-            for blocks in (parts, [*parts, np.hstack(hidden)]):
-                model = KernelRidgeCV(blocks=column_ranges(b.shape[1] for b in blocks)).fit(np.hstack(blocks), y)
-                errors.append(np.abs(model.loo_ - y).mean())
+            errors = [np.abs(left_out(b, y) - y).mean() for b in (parts, [*parts, np.hstack(hidden)])]
             gains.loc[name, target] = 1 - errors[1] / errors[0]
     return gains

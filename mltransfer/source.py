@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import RegressorMixin, TransformerMixin
+from sklearn.utils import _safe_indexing, gen_batches
 
-from .core import BadRows, Kind, Task, as_rows, bad_rows, check_table, is_table
+from .core import Kind, T, Task, as_rows, bad_rows, check_table, is_table
 from .crystal_networks import CGCNN, GraphBatch, build_crystal_network, collate
 from .featurizers import build_featurizer, featurizer_parts
 from .keys import KEY_RULES, KEYS, group_key
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from mltransfer.crystal import CrystalGraph, CrystalGraphs # pymatgen takes a second
 
 # %% auto #0
-__all__ = ['Layer', 'ESTIMATORS', 'hash_keys', 'check_keys', 'aliases', 'by_blocks', 'SourceModel', 'card_html',
-           'EstimatorSource', 'CrystalSource', 'take_apart', 'content_id', 'model_id', 'save_source', 'put_together',
-           'tensor_shapes', 'load_source', 'check_sources', 'describe_each', 'stack_key', 'stack', 'SourceBatch']
+__all__ = ['ROWS', 'Layer', 'ESTIMATORS', 'hash_keys', 'check_keys', 'aliases', 'row_blocks', 'by_blocks', 'SourceModel',
+           'card_html', 'EstimatorSource', 'CrystalSource', 'take_apart', 'content_id', 'model_id', 'save_source',
+           'put_together', 'tensor_shapes', 'load_source', 'check_sources', 'describe_each', 'stack_key', 'stack',
+           'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(
@@ -90,19 +92,33 @@ def aliases(
     return []
 
 # %% ../nbs/30_source.ipynb #d5956f6f
+ROWS = 2000 # Most rows that are read at once
+
+
+def row_blocks(
+    read: Callable[[Any], T], # From some rows to anything
+    X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
+    size: int = ROWS, # Most rows at once, > 0
+) -> Iterator[tuple[slice, T]]: # Which rows, and what was read of them
+    "Read some rows at a time; bad rows are named by their place in the whole."
+    rows = X if hasattr(X, "shape") else as_rows(X)
+    for part in gen_batches(len(rows), size):
+        try: found = read(_safe_indexing(rows, part))
+        except ValueError:
+            if len(rows) > size: read(rows)
+            raise
+        yield part, found
+
+
 def by_blocks(
     compute: Callable[[Any], NDArray], # From rows to an array with one entry for each
     X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
-    size: int = 2000, # Most rows at once, > 0
+    size: int = ROWS, # Most rows at once, > 0
 ) -> NDArray: # As if computed at once
     "Compute in blocks of rows, so that memory does not grow with their number."
     rows = X if hasattr(X, "shape") else as_rows(X)
     if len(rows) <= size: return compute(rows)
-    cut = getattr(rows, "iloc", rows)
-    try: return np.concatenate([compute(cut[i : i + size]) for i in range(0, len(rows), size)])
-    except BadRows:
-        compute(rows) # names the rows by their place in the whole
-        raise
+    return np.concatenate([found for _, found in row_blocks(compute, rows, size)])
 
 # %% ../nbs/30_source.ipynb #48617c86
 Layer = int | Literal["output"]
@@ -524,11 +540,9 @@ class SourceBatch:
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
         "Read one layer of every source; equal to each source's own `hidden` to float rounding."
         rows = X if hasattr(X, "shape") else as_rows(X)
-        if len(rows) <= 2000: return self._hidden(rows, layer, activation)
-        cut, starts = getattr(rows, "iloc", rows), range(0, len(rows), 2000)
-        try: blocks = [self._hidden(cut[i : i + 2000], layer, activation) for i in starts]
-        except BadRows: return self._hidden(rows, layer, activation) # names rows by their place
-        return [np.concatenate(parts) for parts in zip(*blocks)]
+        read = lambda some: self._hidden(some, layer, activation)
+        if len(rows) <= ROWS: return read(rows)
+        return [np.concatenate(parts) for parts in zip(*(found for _, found in row_blocks(read, rows)))]
 
     def _hidden(self, X: Any, layer: Layer, activation: str) -> list[NDArray[np.float32]]:
         out: list[Any] = [None] * len(self)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rdkit import Chem
 from rdkit.Chem.Scaffolds.MurckoScaffold import GetScaffoldForMol
 from sklearn.cluster import KMeans
-from sklearn.model_selection import BaseCrossValidator
+from sklearn.model_selection import BaseCrossValidator, GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
@@ -76,6 +76,20 @@ def check_groups(
     if bad := [(int(i), labels[i], "no group") for i in np.flatnonzero(codes < 0)]:
         raise bad_rows("groups", bad, n_samples)
     return codes
+
+# %% ../nbs/23_splits.ipynb #8d21b7e4
+def group_folds(
+    n_samples: int, # Number of rows
+    groups: ArrayLike | None, # Group of each row, without missing ones; plain folds if `None`
+    n_splits: int, # Most folds, at least 2
+    random_state: int | None, # Seed
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]: # Training and test rows of each fold
+    "Split rows into shuffled folds that keep groups whole."
+    rows = np.arange(n_samples)
+    if groups is None:
+        return list(KFold(n_splits, shuffle=True, random_state=random_state).split(rows))
+    n_splits = min(n_splits, len(np.unique(groups)))
+    return list(GroupKFold(n_splits, shuffle=True, random_state=random_state).split(rows, groups=groups))
 
 # %% ../nbs/23_splits.ipynb #04b021db
 def _balance(counts: NDArray, n_splits: int, rng: np.random.Generator) -> NDArray[np.intp]:

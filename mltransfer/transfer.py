@@ -13,16 +13,18 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing, gen_batches
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from mltransfer.core import (
-    BadRows, as_rows, check_raw_or_table, check_target, check_weight, fit_params, log_target,
+    as_rows, check_raw_or_table, check_target, check_weight, fit_params, log_target,
 )
-from .source import EstimatorSource, Layer, SourceModel, check_sources, describe_each
+from mltransfer.source import (
+    ROWS, EstimatorSource, Layer, SourceModel, check_sources, describe_each, row_blocks,
+)
 
 # %% auto #0
-__all__ = ['ROWS', 'FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
+__all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
 
 # %% ../nbs/51_transfer.ipynb #3af75e06
 def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceModel]:
@@ -32,8 +34,6 @@ def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceM
     return found
 
 
-ROWS = 2000 # read at once
-
 def _given(model: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Any:
     "A table of descriptors, checked, or raw inputs that have a length."
     X = check_raw_or_table(model, X, reset=reset)
@@ -42,12 +42,7 @@ def _given(model: BaseEstimator, X: Iterable[Any], *, reset: bool) -> Any:
 
 def _tables(sources: list[SourceModel], X: Any) -> Iterator[tuple[slice, list[Any]]]:
     "What each source reads, block by block of the rows."
-    for rows in gen_batches(len(X), ROWS):
-        try: tables = describe_each(sources, _safe_indexing(X, rows))
-        except BadRows:
-            if len(X) > ROWS: describe_each(sources, X) # names all bad rows by their positions
-            raise
-        yield rows, tables
+    return row_blocks(lambda rows: describe_each(sources, rows), X, ROWS)
 
 # %% ../nbs/51_transfer.ipynb #41dc3234
 def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]) -> list[tuple[int, Layer, int]]:

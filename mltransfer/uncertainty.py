@@ -14,7 +14,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, RegressorMixin, clone
-from sklearn.model_selection import BaseCrossValidator, GroupKFold, check_cv
+from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, gen_batches, get_tags, indexable
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .core import as_rows, bad_rows, check_table, check_target, check_weight, fit_params
 from .metrics import check_prediction
-from .splits import check_groups
+from .splits import check_groups, group_folds
 
 # %% auto #0
 __all__ = ['bound_rank', 'plus_interval', 'ConformalRegressor', 'ApplicabilityDomain']
@@ -105,7 +105,7 @@ def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -
         what, n = "rows" if groups is None else "groups", int(codes.max()) + 1
         if cv < 2: raise ValueError(f"cv={cv}: need at least 2 folds")
         if n < 2: raise ValueError(f"intervals take at least 2 {what}, got {n}")
-        return list(GroupKFold(min(cv, n), shuffle=True, random_state=random_state).split(X, y, codes))
+        return group_folds(len(y), codes, cv, random_state)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning) # "groups are ignored": whether that tears one is checked below
         folds = list(check_cv(cv).split(X, y, groups))

@@ -264,7 +264,6 @@ def test_a_card_holds_three_errors_and_both_rivals(liquid):
     rivals = {f"{part}_mae{k}" for part in ("train", "valid", "test") for k in ("", "_of_median", "_of_forest")} - {"train_mae_of_forest"}
     assert set(metrics) == {"rows"} | rivals
     assert metrics["test_mae_of_forest"] == other["test_mae_of_forest"] < metrics["test_mae_of_median"] / 2
-    seen = np.isin(hash_keys(liquid.groups, "molecule"), first.seen)
     table = pd.DataFrame({"y": liquid.y.to_numpy(), "key": liquid.groups.to_numpy(), "x": liquid.X.to_numpy()})
     fresh = table[[not np.isin(hash_keys([k], "molecule"), first.seen)[0] for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
     error = np.abs(first.predict(fresh["x"])[:, 0] - fresh["y"]).mean()

@@ -3,7 +3,7 @@ import pytest
 from rdkit import Chem
 
 from mltransfer.keys import open_ends, polymer_key
-from mltransfer.repeat_units import Repeat, chain, check_kind, draw, mass_fractions, read_molecule, ring
+from mltransfer.repeat_units import Repeat, chain, draw, read_molecule, ring
 
 polymers = {
     "PE": "*CC*", "PEO": "*OCC*", "PP": "*CC(*)C", "PS": "*CC(*)c1ccccc1", "PMMA": "*CC(*)(C)C(=O)OC", "nylon-6": "*NCCCCCC(*)=O",

@@ -371,6 +371,12 @@ def test_thousands_of_rows_are_predicted_some_at_a_time(fitted, X, monkeypatch):
     np.testing.assert_allclose(fitted.predict_direct(X[40:]), direct, rtol=1e-6)
 
 
+def test_a_bad_row_is_named_by_its_place_among_all(sources, polymers, y, monkeypatch):
+    model = Shotgun(sources[:2]).fit(polymers.X[:30], y[:30])
+    monkeypatch.setattr("mltransfer.shotgun.ROWS", 9)
+    with pytest.raises(ValueError, match="row 20: "): model.predict([*polymers.X[:20], "*CC(*)[Zz]", *polymers.X[:5]])
+
+
 def test_workers_change_nothing(sources, X, y, fitted):
     two = Shotgun(sources, n_jobs=2).fit(X[:40], y[:40])
     pd.testing.assert_frame_equal(two.leaderboard_, fitted.leaderboard_)
