@@ -35,7 +35,20 @@ def check_splits(
     splits: Splits, # Repeats, each a list of (training, test) rows
     n_samples: int, # Number of rows
 ) -> list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]: # The same, as lists of arrays
-    "Return splits that can be used and are all different, or say which one cannot and why."
+    """Return splits that can be used and are all different, or say which one cannot and why.
+
+    Parameters
+    ----------
+    splits : Splits
+        Repeats, each a list of (training, test) rows
+    n_samples : int
+        Number of rows
+
+    Returns
+    -------
+    list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]
+        The same, as lists of arrays
+    """
     if cv := next((s for s in (splits, *(splits if isinstance(splits, (list, tuple)) else ())) if hasattr(s, "split")), None):
         raise ValueError(f"splits must be rows, got {cv!r:.80}, which makes them: write [list({type(cv).__name__}(...).split(X, y))]")
     checked = [list(repeat) for repeat in splits]
@@ -66,7 +79,20 @@ def near_pairs(
     table: ArrayLike, # Descriptors, shape (n_samples, n_columns)
     similarity: float = 0.95, # Least similarity of a pair, above 0, at most 1
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]: # Pairs of rows (the smaller number first), shape (n_pairs, 2), and their similarity
-    "Find rows whose descriptors are nearly the same."
+    """Find rows whose descriptors are nearly the same.
+
+    Parameters
+    ----------
+    table : ArrayLike
+        Descriptors, shape (n_samples, n_columns)
+    similarity : float, default=0.95
+        Least similarity of a pair, above 0, at most 1
+
+    Returns
+    -------
+    tuple[NDArray[np.intp], NDArray[np.float64]]
+        Pairs of rows (the smaller number first), shape (n_pairs, 2), and their similarity
+    """
     if not 0 < similarity <= 1: raise ValueError(f"similarity must lie above 0 and at most at 1, got {similarity}")
     Z = _check_table(table)
     counts = bool((Z >= 0).all() and (Z == np.round(Z)).all())
@@ -143,7 +169,22 @@ def seen_by(
     keys: Sequence[str], # Keys or groups of the target's materials
     kind: Kind, # What they are
 ) -> NDArray[np.bool_]: # True where some source was trained on the material, shape (n_samples,)
-    "Say which target materials any source has seen; refuse sources that cannot tell."
+    """Say which target materials any source has seen; refuse sources that cannot tell.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Source models
+    keys : Sequence[str]
+        Keys or groups of the target's materials
+    kind : Kind
+        What they are
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        True where some source was trained on the material, shape (n_samples,)
+    """
     return _sightings(check_sources(sources), check_keys(keys, kind), kind).any(axis=0)
 
 
@@ -151,7 +192,20 @@ def same_property(
     a: str, # Name of a property
     b: str, # Name of another
 ) -> bool: # True if all words of the shorter name stand in the longer
-    "Say whether two names mean the same property, or a variant of it."
+    """Say whether two names mean the same property, or a variant of it.
+
+    Parameters
+    ----------
+    a : str
+        Name of a property
+    b : str
+        Name of another
+
+    Returns
+    -------
+    bool
+        True if all words of the shorter name stand in the longer
+    """
     words = [set(re.findall(r"\w+", name.lower())) for name in (a, b)]
     return words[0] <= words[1] or words[1] <= words[0]
 
@@ -294,7 +348,33 @@ def audit(
     sources: Sequence[SourceModel] = (), # Sources that shall help
     similarity: float = 0.95, # From which similarity on two rows count as nearly the same, see `near_pairs`
 ) -> Audit: # Findings, and groups that mend those about rows
-    "Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten."
+    """Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten.
+
+    Parameters
+    ----------
+    X : Iterable[Any]
+        SMILES, formulas or structures, shape (n_samples,); or `Dataset.X` with conditions
+    y : ArrayLike
+        Target, in the unit of `task`, shape (n_samples,)
+    task : Task
+        Property and kind of the target
+    keys : Iterable[str] | None, default=None
+        Key of each material, if it is known already (`Dataset.groups`)
+    table : ArrayLike | None, default=None
+        Descriptors, shape (n_samples, n_columns); without it columns and near neighbours are not
+        judged
+    splits : Splits | None, default=None
+        Repeats of splits to be used; without it any two rows may be set apart
+    sources : Sequence[SourceModel], default=()
+        Sources that shall help
+    similarity : float, default=0.95
+        From which similarity on two rows count as nearly the same, see `near_pairs`
+
+    Returns
+    -------
+    Audit
+        Findings, and groups that mend those about rows
+    """
     rows, at = _materials(X, task)
     y, sources, n = check_target(y), check_sources(sources), len(rows)
     own = read_rows(rows, KEYS[task.kind], f"a {task.kind}") if keys is None else as_rows(keys)

@@ -28,7 +28,20 @@ def card_rows(
     model_id: str, # 16 hexadecimal digits
     head: Mapping[str, Any], # Tasks, shape, featurizer and card, as in a shard
 ) -> list[tuple]: # One row per output, in the order of `COLUMNS`
-    "Take from a card what people search by."
+    """Take from a card what people search by.
+
+    Parameters
+    ----------
+    model_id : str
+        16 hexadecimal digits
+    head : Mapping[str, Any]
+        Tasks, shape, featurizer and card, as in a shard
+
+    Returns
+    -------
+    list[tuple]
+        One row per output, in the order of `COLUMNS`
+    """
     if not (isinstance(model_id, str) and len(model_id) == 16 and set(model_id) <= set("0123456789abcdef")):
         raise ValueError(f"{model_id!r:.40} is not a model id")
     descriptors = _text("+".join(str(p["name"]) for p in head["featurizer"]))
@@ -85,7 +98,15 @@ def _connect(file: Path, *, write: bool = False, fixed: bool = False) -> Iterato
 Entry = tuple[str, int, Iterable[Mapping[str, Any]] | Exception] # Name and size of a shard, and its heads or why they cannot be read
 
 class Catalogue:
-    "A table of model cards in one SQLite file."
+    """A table of model cards in one SQLite file.
+
+    Parameters
+    ----------
+    file : str | Path
+        The SQLite file; made by `add`
+    fixed : bool, default=False
+        The file never changes: read it without locks, as a read-only folder needs
+    """
 
     def __init__(
         self,
@@ -112,7 +133,15 @@ class Catalogue:
         *,
         fresh: bool = False, # Forget everything that was known before
     ) -> None:
-        "Enter shards and their cards, all or none of them."
+        """Enter shards and their cards, all or none of them.
+
+        Parameters
+        ----------
+        entries : Iterable[Entry]
+            Shards that are new; drawn after other writers have finished
+        fresh : bool, default=False
+            Forget everything that was known before
+        """
         if fresh and (self.shards() is None): _discard(self.file)
         with _connect(self.file, write=True) as db:
             if fresh or not db.execute("PRAGMA user_version").fetchone()[0]: _create(db)
@@ -126,7 +155,18 @@ class Catalogue:
         self,
         ids: Sequence[str], # Of models
     ) -> dict[str, str]: # Shard by id; models that are not here are left out
-        "Find the shards of many models through one connection."
+        """Find the shards of many models through one connection.
+
+        Parameters
+        ----------
+        ids : Sequence[str]
+            Of models
+
+        Returns
+        -------
+        dict[str, str]
+            Shard by id; models that are not here are left out
+        """
         found: dict[str, str] = {}
         with _connect(self.file, fixed=self.fixed) as db:
             for i in range(0, len(ids), 500):
@@ -176,7 +216,26 @@ def query(
     min_rows: int | None = None, # Fewest training rows
     limit: int | None = None, # Most rows returned, best first; all if `None`
 ) -> pd.DataFrame: # One row per output, indexed by model id
-    "Find outputs by name, error and number of rows."
+    """Find outputs by name, error and number of rows.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where to look
+    names : Mapping[str, str | None]
+        Column of `COLUMNS` and the value it must have; `None` for any
+    max_error : float | None, default=None
+        Largest error as a share of the median's, e.g. 0.5
+    min_rows : int | None, default=None
+        Fewest training rows
+    limit : int | None, default=None
+        Most rows returned, best first; all if `None`
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per output, indexed by model id
+    """
     wanted = {k: str(v) for k, v in names.items() if v is not None}
     terms = [f"{k} = ?" for k in wanted] + ["error <= ?"] * (max_error is not None) + ["rows >= ?"] * (min_rows is not None)
     values = [*wanted.values(), *(float(v) for v in (max_error, min_rows) if v is not None)] # NumPy's numbers are blobs to SQLite
@@ -194,7 +253,18 @@ def query(
 def summary(
     catalogue: Catalogue, # Where to look
 ) -> pd.DataFrame: # One row per property, kind and data set: number of models and smallest error
-    "Count what the catalogue holds."
+    """Count what the catalogue holds.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where to look
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per property, kind and data set: number of models and smallest error
+    """
     with _connect(catalogue.file, fixed=catalogue.fixed) as db:
         counted = db.execute("SELECT property, kind, data, COUNT(*), MIN(error) FROM outputs GROUP BY property, kind, data").fetchall()
     return pd.DataFrame(counted, columns=["property", "kind", "data", "models", "best error"])

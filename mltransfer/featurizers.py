@@ -27,7 +27,18 @@ FORMER = {"CompositionDescriptors": {"as_written": True}, "Constitution": {"coar
 def featurizer_parts(
     featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
 ) -> list[dict[str, Any]]: # Name and parameters of each part, ready for JSON
-    "Describe a featurizer so that it can be built again."
+    """Describe a featurizer so that it can be built again.
+
+    Parameters
+    ----------
+    featurizer : TransformerMixin
+        One featurizer, or a union of several (`make_union`)
+
+    Returns
+    -------
+    list[dict[str, Any]]
+        Name and parameters of each part, ready for JSON
+    """
     if getattr(featurizer, "transformer_weights", None): raise ValueError("a union with transformer_weights cannot be saved; sources scale every column anyway, so leave them out")
     parts = [t for _, t in featurizer.transformer_list] if isinstance(featurizer, FeatureUnion) else [featurizer]
     for part in parts:
@@ -46,7 +57,18 @@ def _params(part: TransformerMixin) -> dict[str, Any]:
 def build_featurizer(
     parts: Sequence[dict[str, Any]], # What `featurizer_parts` returned
 ) -> TransformerMixin: # The featurizer, or a union of several
-    "Build a featurizer from its description; names outside the closed table are refused."
+    """Build a featurizer from its description; names outside the closed table are refused.
+
+    Parameters
+    ----------
+    parts : Sequence[dict[str, Any]]
+        What `featurizer_parts` returned
+
+    Returns
+    -------
+    TransformerMixin
+        The featurizer, or a union of several
+    """
     made = []
     for part in parts:
         if part["name"] not in FEATURIZERS:
@@ -63,6 +85,12 @@ _USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": _INORGANIC}
 def usual_descriptors(
     kind: Literal["molecule", "polymer", "composition"], # What is described
 ) -> FeatureUnion:
-    "Make the columns that the networks of the starter library read."
+    """Make the columns that the networks of the starter library read.
+
+    Parameters
+    ----------
+    kind : Literal["molecule", "polymer", "composition"]
+        What is described
+    """
     if kind not in _USUAL: raise ValueError(f"kind must be one of {list(_USUAL)}, got {kind!r}")
     return build_featurizer([{"name": name, "params": params} for name, params in _USUAL[kind].items()])

@@ -40,7 +40,28 @@ def begin_from(
     *,
     sample_weight: NDArray[np.float64] | None = None, # Weight of each row in that line; all alike if `None`
 ) -> tuple[Network, dict[str, Tensor]]: # A network with one output, and the weights to begin with
-    "Take the body of a source, with a new last layer or with one output of the old one."
+    """Take the body of a source, with a new last layer or with one output of the old one.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Source that is trained on
+    keep : int | None
+        Output to keep; a new one if `None`
+    x : Tensor
+        Inputs, shape (n_samples, n_in)
+    label : NDArray[np.float64]
+        Standardised target, shape (n_samples,), to which a kept output is brought by a line
+    random_state : int
+        Seed of a new output
+    sample_weight : NDArray[np.float64] | None, default=None
+        Weight of each row in that line; all alike if `None`
+
+    Returns
+    -------
+    tuple[Network, dict[str, Tensor]]
+        A network with one output, and the weights to begin with
+    """
     spec, n_tasks = source.net.spec(), len(source.tasks)
     net = build_network(spec | {"widths": [*spec["widths"][:-1], 1]}, random_state=random_state)
     last = f"layers.{len(net.layers) - 1}."
@@ -151,7 +172,28 @@ def _rows(
 
 # %% ../nbs/55_finetune.ipynb #ab1c2f15
 class FineTune(RegressorMixin, BaseEstimator):
-    "Train on from a source network; the prediction is the mean of members that each stop on a fold of their own."
+    """Train on from a source network; the prediction is the mean of members that each stop on a fold of their own.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Pretrained source with a network; never changed
+    keep : int | None, default=None
+        Output of the source to go on with, if the target is the same property; a new last layer if
+        `None`
+    unfrozen : Literal["gradual", "all"] | int, default="gradual"
+        Layers that are trained, a number counts from the output, > 0
+    decay : float, default=1.0
+        Step size of each layer relative to that of the next, above 0, at most 1
+    schedule : Schedule, default=Schedule()
+        How each stage is trained; weight decay pulls to the source
+    n_splits : int, default=5
+        Folds of the training rows, >= 2
+    n_repeats : int, default=2
+        How often they are drawn; there are n_splits * n_repeats members
+    random_state : int | None, default=0
+        Seed of the folds, the order of rows and the new layer
+    """
 
     def __init__(
         self,
@@ -181,7 +223,24 @@ class FineTune(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> FineTune: # Itself
-        "Train all members; sets `members_` and `scaling_` (mean and spread of `y`)."
+        """Train all members; sets `members_` and `scaling_` (mean and spread of `y`).
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the source
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : ArrayLike | None, default=None
+            Group of each row, never torn apart by the folds
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        FineTune
+            Itself
+        """
         if y is None: raise ValueError("FineTune requires y to be passed, but the target y is None")
         _check_source(self.source, self.keep)
         stages = _stages(self, len(self.source.net.layers))

@@ -61,7 +61,19 @@ def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
 
 
 class Fingerprint(_OfUnits):
-    "Hash the fragments of a molecule or repeat unit into columns; the base of the classes below."
+    """Hash the fragments of a molecule or repeat unit into columns; the base of the classes below.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _what = "SMILES"
     _short = ""
@@ -106,7 +118,23 @@ class Fingerprint(_OfUnits):
 
 # %% ../nbs/21_molecule.ipynb #1f20b537
 class Morgan(Fingerprint):
-    "Circular fragments around each atom (ECFP; Rogers and Hahn 2010)."
+    """Circular fragments around each atom (ECFP; Rogers and Hahn 2010).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    radius : int, default=2
+        Bonds from the central atom, >= 0
+    ring_membership : bool, default=False
+        Tell atoms in rings from others; betrays the ring of a polymer
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "morgan"
 
@@ -132,7 +160,19 @@ class Morgan(Fingerprint):
 
 # %% ../nbs/21_molecule.ipynb #d1ae637a
 class FeatureMorgan(Fingerprint):
-    "Circular fragments of pharmacophoric roles (FCFP; Rogers and Hahn 2010)."
+    """Circular fragments of pharmacophoric roles (FCFP; Rogers and Hahn 2010).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "feature_morgan"
 
@@ -144,7 +184,19 @@ class FeatureMorgan(Fingerprint):
 
 
 class AtomPair(Fingerprint):
-    "Pairs of atoms with their distance in bonds (Carhart 1985)."
+    """Pairs of atoms with their distance in bonds (Carhart 1985).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "atom_pair"
 
@@ -153,7 +205,19 @@ class AtomPair(Fingerprint):
 
 
 class TopologicalTorsion(Fingerprint):
-    "Four bonded atoms in a row (Nilakantan 1987)."
+    """Four bonded atoms in a row (Nilakantan 1987).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "torsion"
 
@@ -162,7 +226,19 @@ class TopologicalTorsion(Fingerprint):
 
 
 class Path(Fingerprint):
-    "Paths and branched fragments of one to seven bonds (RDKit's basic fingerprint)."
+    """Paths and branched fragments of one to seven bonds (RDKit's basic fingerprint).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "path"
 
@@ -171,7 +247,17 @@ class Path(Fingerprint):
 
 # %% ../nbs/21_molecule.ipynb #79db1299
 class Layered(Fingerprint):
-    "Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit)."
+    """Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    ring_membership : bool, default=False
+        Add what rings there are; betrays the ring of a polymer
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "layered"
     counts = per_heavy_atom = False
@@ -195,7 +281,17 @@ class Layered(Fingerprint):
 
 
 class SECFP(Layered):
-    "SMILES of circular fragments up to three bonds wide (Probst and Reymond 2018)."
+    """SMILES of circular fragments up to three bonds wide (Probst and Reymond 2018).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    ring_membership : bool, default=False
+        Add what rings there are; betrays the ring of a polymer
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "secfp"
 
@@ -208,7 +304,13 @@ class SECFP(Layered):
 
 # %% ../nbs/21_molecule.ipynb #f74ada1e
 class Keys(Fingerprint):
-    "Mark the fragments of a fixed list; the base of the classes below."
+    """Mark the fragments of a fixed list; the base of the classes below.
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     counts = per_heavy_atom = False
 
@@ -221,7 +323,13 @@ class Keys(Fingerprint):
 
 
 class MACCS(Keys):
-    "The 166 public keys of MDL (Durant 2002)."
+    """The 166 public keys of MDL (Durant 2002).
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits = 166
 
@@ -231,7 +339,13 @@ class MACCS(Keys):
 
 
 class Pattern(Keys):
-    "RDKit's generic patterns for substructure search, 2048 bits."
+    """RDKit's generic patterns for substructure search, 2048 bits.
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 2048, "pattern"
 
@@ -240,7 +354,17 @@ class Pattern(Keys):
 
 
 class EState(Fingerprint):
-    "The 79 atom types of the electrotopological state (Hall and Kier 1995)."
+    """The 79 atom types of the electrotopological state (Hall and Kier 1995).
+
+    Parameters
+    ----------
+    counts : bool, default=False
+        Count atoms instead of marking types
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     n_bits = 79
 
@@ -278,7 +402,13 @@ def _field(name: str) -> Any:
 
 
 class PubChem(Keys):
-    "The 881 substructure keys of PubChem (through scikit-fingerprints)."
+    """The 881 substructure keys of PubChem (through scikit-fingerprints).
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 881, "pubchem"
 
@@ -287,7 +417,17 @@ class PubChem(Keys):
 
 
 class KlekotaRoth(Keys):
-    "4860 fragments that occur in bioactive molecules (Klekota and Roth 2008; through scikit-fingerprints)."
+    """4860 fragments that occur in bioactive molecules (Klekota and Roth 2008; through scikit-fingerprints).
+
+    Parameters
+    ----------
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 4860, "klekota_roth"
 
@@ -309,7 +449,19 @@ class KlekotaRoth(Keys):
 
 # %% ../nbs/21_molecule.ipynb #3b57ae5d
 class CDKLikeStandard(Fingerprint):
-    "Linear paths of up to seven bonds, with elements and bond orders."
+    """Linear paths of up to seven bonds, with elements and bond orders.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_standard", True
 
@@ -326,7 +478,19 @@ class CDKLikeStandard(Fingerprint):
 
 
 class CDKLikeGraph(CDKLikeStandard):
-    "Linear paths of up to seven bonds, with elements, without bond orders."
+    """Linear paths of up to seven bonds, with elements, without bond orders.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_graph", False
 
@@ -334,7 +498,19 @@ class CDKLikeGraph(CDKLikeStandard):
 
 
 class CDKLikeHybridization(CDKLikeStandard):
-    "Linear paths of up to seven bonds, with elements and their hybridization."
+    """Linear paths of up to seven bonds, with elements and their hybridization.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_hybridization", False
 
@@ -342,7 +518,19 @@ class CDKLikeHybridization(CDKLikeStandard):
 
 
 class CDKLikeExtended(CDKLikeStandard):
-    "Linear paths as in `CDKLikeStandard`; the last six columns are rings of three to eight atoms."
+    """Linear paths as in `CDKLikeStandard`; the last six columns are rings of three to eight atoms.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "cdk_extended"
 
@@ -356,13 +544,29 @@ class CDKLikeExtended(CDKLikeStandard):
 
 
 def rcdk_nine() -> FeatureUnion: # 11,106 columns; `clone`, `set_output` and `get_feature_names_out` work on it
-    "Join the nine kinds of fingerprint of the published R models (Yamada 2019); needs scikit-fingerprints."
+    """Join the nine kinds of fingerprint of the published R models (Yamada 2019); needs scikit-fingerprints.
+
+    Returns
+    -------
+    FeatureUnion
+        11,106 columns; `clone`, `set_output` and `get_feature_names_out` work on it
+    """
     paths = [CDKLikeStandard(1024), CDKLikeExtended(1024), CDKLikeGraph(1024), CDKLikeHybridization(1024)]
     return make_union(*paths, MACCS(), EState(), PubChem(), KlekotaRoth(), Morgan(1024, radius=3))
 
 # %% ../nbs/21_molecule.ipynb #36c1275c
 class SparseFilter(SelectorMixin, BaseEstimator):
-    "Drop columns that are mostly zero, then keep a random choice of the rest (Yamada 2019)."
+    """Drop columns that are mostly zero, then keep a random choice of the rest (Yamada 2019).
+
+    Parameters
+    ----------
+    max_zeros : float, default=0.9
+        Largest share of zeros in a column that is kept, 0 to 1
+    max_features : int | tuple[int, int] | None, default=500
+        Columns kept at most; a pair draws the number from a range; `None` keeps all
+    random_state : int | None, default=None
+        Seed of the choice
+    """
 
     def __init__(
         self,
@@ -380,7 +584,20 @@ class SparseFilter(SelectorMixin, BaseEstimator):
         X: ArrayLike, # Descriptors of the training rows, shape (n_samples, n_features)
         y: ArrayLike | None = None, # Ignored
     ) -> SparseFilter: # Itself
-        "Choose the columns. After `fit`: `support_`, True for each column that is kept."
+        """Choose the columns. After `fit`: `support_`, True for each column that is kept.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors of the training rows, shape (n_samples, n_features)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        SparseFilter
+            Itself
+        """
         X = validate_data(self, X)
         lowest, highest = np.broadcast_to(X.shape[1] if self.max_features is None else self.max_features, 2)
         if not 0 < lowest <= highest: raise ValueError(f"max_features must be > 0, and a range ascending; got {self.max_features!r}")
@@ -401,7 +618,15 @@ class SparseFilter(SelectorMixin, BaseEstimator):
 
 # %% ../nbs/21_molecule.ipynb #b09d5c55
 class RDKitDescriptors(_OfUnits):
-    "Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts."
+    """Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts.
+
+    Parameters
+    ----------
+    descriptors : Sequence[str] | None, default=None
+        Names in `rdkit.Chem.Descriptors.descList`; all but Ipc if `None`
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     _what = "molecules with these descriptors"
 
@@ -450,7 +675,13 @@ _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial rin
 }
 
 class Constitution(_OfUnits):
-    "Count atoms and groups in moles per kilogram."
+    """Count atoms and groups in moles per kilogram.
+
+    Parameters
+    ----------
+    coarse : bool, default=False
+        The fewer columns of version 0.1.0, without ions and without metals of their own
+    """
 
     _what = "SMILES"
 

@@ -37,7 +37,28 @@ def parity(
     title: str = "", # Short title
     ax: Axes | None = None, # Where to draw; new axes if `None`
 ) -> Axes: # The axes
-    "Plot predictions against measurements on equal axes."
+    """Plot predictions against measurements on equal axes.
+
+    Parameters
+    ----------
+    measured : ArrayLike
+        Measured values, shape (n_samples,)
+    predicted : ArrayLike
+        Predictions for the same materials, in the same unit
+    label : str, default=""
+        Property with its unit, as `Task.label` gives it
+    colour : str, default=COLOURS["transfer"]
+        Colour of the points
+    title : str, default=""
+        Short title
+    ax : Axes | None, default=None
+        Where to draw; new axes if `None`
+
+    Returns
+    -------
+    Axes
+        The axes
+    """
     ax = _axes(ax, 3.2, 3.2)
     measured, predicted = np.asarray(measured, float), np.asarray(predicted, float)
     low, high = min(measured.min(), predicted.min()), max(measured.max(), predicted.max())
@@ -58,7 +79,24 @@ def method_errors(
     baseline: str | None = None, # Method whose mean is drawn as a line
     ax: Axes | None = None, # Where to draw; new axes if `None`
 ) -> Axes: # The axes
-    "Plot the error of each method with its spread over repeats."
+    """Plot the error of each method with its spread over repeats.
+
+    Parameters
+    ----------
+    errors : pd.DataFrame
+        One column per method, one row per repeat, e.g. MAE
+    label : str, default="MAE"
+        Axis label with unit
+    baseline : str | None, default=None
+        Method whose mean is drawn as a line
+    ax : Axes | None, default=None
+        Where to draw; new axes if `None`
+
+    Returns
+    -------
+    Axes
+        The axes
+    """
     ax = _axes(ax, 5.5, 0.5 + 0.32 * errors.shape[1])
     for i, name in enumerate(errors):
         kind = "null" if "null" in name else "transfer" if "transfer" in name else "direct"
@@ -79,7 +117,26 @@ def source_against_target(
     labels: tuple[str, str] = ("source MAE", "target MAE"), # Axis labels with units
     ax: Axes | None = None, # Where to draw; new axes if `None`
 ) -> Axes: # The axes
-    "Plot how well each source serves the target against how good it is itself."
+    """Plot how well each source serves the target against how good it is itself.
+
+    Parameters
+    ----------
+    source_error : ArrayLike
+        Test error of each source on its own property, shape (n_sources,)
+    target_error : ArrayLike
+        Error on the target with that source's descriptors, shape (n_sources,)
+    direct : float
+        Error on the target without any source
+    labels : tuple[str, str], default=("source MAE", "target MAE")
+        Axis labels with units
+    ax : Axes | None, default=None
+        Where to draw; new axes if `None`
+
+    Returns
+    -------
+    Axes
+        The axes
+    """
     ax = _axes(ax, 4, 2.8)
     source_error, target_error = np.asarray(source_error, float), np.asarray(target_error, float)
     ax.plot(source_error, target_error, "o", ms=4, alpha=0.5, mew=0, color=COLOURS["transfer"])
@@ -99,7 +156,26 @@ def descriptor_heatmap(
     label: str = "", # Property with its unit
     ax: Axes | None = None, # Where to draw; new axes if `None`
 ) -> Axes: # The axes
-    "Show standardised activations, materials sorted by the property, layer beside layer."
+    """Show standardised activations, materials sorted by the property, layer beside layer.
+
+    Parameters
+    ----------
+    layers : Sequence[ArrayLike]
+        One table per layer, each of shape (n_samples, n_units)
+    y : ArrayLike
+        Property by which the rows are sorted, shape (n_samples,)
+    names : Sequence[str]
+        One name per layer
+    label : str, default=""
+        Property with its unit
+    ax : Axes | None, default=None
+        Where to draw; new axes if `None`
+
+    Returns
+    -------
+    Axes
+        The axes
+    """
     ax = _axes(ax, 6.5, 3.2)
     y = np.asarray(y, float)
     order, blocks = np.argsort(y), []
@@ -130,7 +206,20 @@ def gain_map(
     *,
     ax: Axes | None = None, # Where to draw; new axes if `None`
 ) -> Axes: # The axes
-    "Show gains in colours, similar rows and columns side by side."
+    """Show gains in colours, similar rows and columns side by side.
+
+    Parameters
+    ----------
+    matrix : pd.DataFrame
+        Gain of each source property (rows) on each target (columns), at most 1
+    ax : Axes | None, default=None
+        Where to draw; new axes if `None`
+
+    Returns
+    -------
+    Axes
+        The axes
+    """
     ax = _axes(ax, 2 + 0.45 * matrix.shape[1], 1.2 + 0.32 * matrix.shape[0])
     shown = matrix.iloc[_alike(matrix), _alike(matrix.T)]
     limit = max(float(np.nanmax(np.abs(shown.to_numpy()))), 0.01)
@@ -150,7 +239,20 @@ def property_matrix(
     *,
     size: float = 1.2, # Width of a panel in inches
 ) -> Axes: # The axes of the first panel
-    "Plot every pair of properties, with rank correlations."
+    """Plot every pair of properties, with rank correlations.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per material, one column per property; holes are NaN
+    size : float, default=1.2
+        Width of a panel in inches
+
+    Returns
+    -------
+    Axes
+        The axes of the first panel
+    """
     k, names = table.shape[1], list(table)
     axes = plt.subplots(k, k, figsize=(size * k, size * k), layout="constrained")[1]
     decades = [(v := table[n].dropna()).min() > 0 and v.max() > 100 * v.min() for n in names]

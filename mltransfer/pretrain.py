@@ -83,7 +83,20 @@ def join(
     data: Dataset | Iterable[Dataset], # Data sets whose raw inputs are read by the same descriptors
     exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
 ) -> tuple[pd.Series, pd.DataFrame]: # Raw inputs, and labels with one column per data set; both indexed by key
-    "Join data sets into one row per material; repeated measurements become their median."
+    """Join data sets into one row per material; repeated measurements become their median.
+
+    Parameters
+    ----------
+    data : Dataset | Iterable[Dataset]
+        Data sets whose raw inputs are read by the same descriptors
+    exclude : Iterable[str], default=()
+        Keys or groups of materials that no source may see
+
+    Returns
+    -------
+    tuple[pd.Series, pd.DataFrame]
+        Raw inputs, and labels with one column per data set; both indexed by key
+    """
     data = _as_list(data)
     if len(names := {d.name for d in data}) < len(data):
         raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
@@ -336,7 +349,45 @@ def pretrain(
     n_jobs: int = 1, # Worker processes; -1 for all cores
     **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
 ) -> list[SourceModel]: # The sources, each with its card
-    "Train source models on one or several properties at once."
+    """Train source models on one or several properties at once.
+
+    Parameters
+    ----------
+    data : Dataset | Iterable[Dataset]
+        One data set per output; one only for models that are no networks
+    featurizer : TransformerMixin
+        Turns raw inputs into descriptors
+    recipe : str, default="yamada-1"
+        Kind of model and how its shape is drawn: in `networks.RECIPES`, "cgcnn", "forest",
+        "boosting" or "elastic net"
+    n_models : int, default=1
+        How many models, > 0
+    hidden : Sequence[int] | None, default=None
+        Widths of the hidden layers; drawn for each network if `None`
+    n_columns : tuple[int, int] | None, default=None
+        Fewest and most descriptors drawn for a model; all if `None`
+    exclude : Iterable[str], default=()
+        Keys or groups of materials that no source may see
+    groups : Callable[[pd.Series], ArrayLike] | None, default=None
+        Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
+    transform : Literal["task", "standard", "log1p", "yeo-johnson", "auto"], default="task"
+        What is learnt: as the task says, or see above
+    forest : int, default=0
+        Trees of the random forest whose errors stand in the card; none if 0, or for graphs
+    schedule : Schedule, default=Schedule()
+        How to train networks
+    random_state : int | None, default=0
+        Seed of everything; `None` draws one, which the card keeps
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    **how : Any
+        `stack`, `device`, `checkpoint` and `progress` of `train_many`
+
+    Returns
+    -------
+    list[SourceModel]
+        The sources, each with its card
+    """
     data, random_state = _as_list(data), settled(random_state)
     if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
     if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")

@@ -22,7 +22,13 @@ __all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'paper
 
 # %% ../nbs/32_published.ipynb #3b8386c6
 def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
-    "Return the published errors, with the better of the two as `best`."
+    """Return the published errors, with the better of the two as `best`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed by data set, smallest first; MAE in the unit of the set
+    """
     table = read_table("cross_property_published").set_index("dataset")
     return table.assign(best=table[["scratch_mae", "transfer_mae"]].min(axis=1))
 
@@ -30,7 +36,13 @@ def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; M
 TWIN = "nem300k"
 
 def distinct() -> list[str]: # Names, smallest first
-    "List the forty different data sets."
+    """List the forty different data sets.
+
+    Returns
+    -------
+    list[str]
+        Names, smallest first
+    """
     return [n for n in published_errors().index if n != TWIN]
 
 # %% ../nbs/32_published.ipynb #b0ed217d
@@ -38,7 +50,15 @@ def chosen(
     names: Iterable[str] | None, # Some of `distinct()`, or `None`
     n: int | None = None, # How many of the smallest to take if there are no names; all if `None`
 ) -> list[str]:
-    "Check the names of data sets, or take the smallest."
+    """Check the names of data sets, or take the smallest.
+
+    Parameters
+    ----------
+    names : Iterable[str] | None
+        Some of `distinct()`, or `None`
+    n : int | None, default=None
+        How many of the smallest to take if there are no names; all if `None`
+    """
     known = distinct()
     if isinstance(names, str): raise ValueError(f"put the name in a list: [{names!r}]")
     names = known[:n] if names is None else list(names)
@@ -50,7 +70,25 @@ def chosen(
 # %% ../nbs/32_published.ipynb #82508fe6
 @dataclass(frozen=True)
 class Published:
-    "One published data set, described."
+    """One published data set, described.
+
+    Attributes
+    ----------
+    name : str
+        As in `distinct()`
+    unit : str
+        Of `y` and of all errors
+    X : NDArray[np.float32]
+        Descriptors, shape (n_rows, n_columns)
+    fractions : NDArray[np.float32]
+        Element fractions, shape (n_rows, 86)
+    y : NDArray[np.float64]
+        Values, shape (n_rows,)
+    groups : NDArray[np.object_]
+        Reduced formulas
+    test : NDArray[np.bool_]
+        True for the rows of the test file
+    """
     name: str  # As in `distinct()`
     unit: str  # Of `y` and of all errors
     X: NDArray[np.float32]  # Descriptors, shape (n_rows, n_columns)
@@ -66,7 +104,13 @@ class Published:
 
 # %% ../nbs/32_published.ipynb #1c17bf1b
 def paper_inputs() -> FeatureUnion:
-    "Make both inputs of the paper, side by side: 86 element fractions and 145 attributes."
+    """Make both inputs of the paper, side by side: 86 element fractions and 145 attributes.
+
+    Returns
+    -------
+    FeatureUnion
+        %% ../nbs/32_published.ipynb #1c17bf1b
+    """
     return make_union(ElementFractions(), PhysicalAttributes())
 
 # %% ../nbs/32_published.ipynb #7b7bddb7
@@ -74,7 +118,15 @@ def read_published(
     name: str, # One of `distinct()`
     featurizer: TransformerMixin, # Describes formulas
 ) -> Published:
-    "Load and describe a published data set."
+    """Load and describe a published data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `distinct()`
+    featurizer : TransformerMixin
+        Describes formulas
+    """
     d = load(f"crossproperty_{name}")
     return Published(name, d.task.unit, featurizer.fit_transform(d.X), ElementFractions().fit_transform(d.X), d.y.to_numpy(),
                      d.groups.to_numpy().astype(object), (d.frame["part"] == "test").to_numpy())
@@ -85,7 +137,22 @@ def thinned(
     share: float, # Share of the training formulas to keep, above 0, at most 1
     random_state: int, # Seed of the choice
 ) -> Published: # With all test rows
-    "Keep a part of the training formulas."
+    """Keep a part of the training formulas.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    share : float
+        Share of the training formulas to keep, above 0, at most 1
+    random_state : int
+        Seed of the choice
+
+    Returns
+    -------
+    Published
+        With all test rows
+    """
     if not 0 < share <= 1: raise ValueError(f"share is above 0 and at most 1, got {share}")
     formulas = np.unique(data.groups[~data.test].astype(str))
     kept = np.random.default_rng(random_state).permutation(formulas)[: max(1, round(share * len(formulas)))]

@@ -34,7 +34,13 @@ class OtherKind(ValueError):
 
 
 class Descriptors:
-    "The descriptor table that each source reads, computed once per featurizer, from raw inputs or a given table."
+    """The descriptor table that each source reads, computed once per featurizer, from raw inputs or a given table.
+
+    Parameters
+    ----------
+    X : ArrayLike | Iterable[Any]
+        Raw inputs, or the descriptor table that all sources read
+    """
 
     def __init__(
         self,
@@ -57,7 +63,20 @@ class Descriptors:
         *,
         alone: bool = False, # Never compute what the other rows need
     ) -> Descriptors: # Of these rows
-        "Choose some rows; what was computed for all of them is not computed again."
+        """Choose some rows; what was computed for all of them is not computed again.
+
+        Parameters
+        ----------
+        rows : Sequence[int]
+            Positions
+        alone : bool, default=False
+            Never compute what the other rows need
+
+        Returns
+        -------
+        Descriptors
+            Of these rows
+        """
         some = Descriptors(_safe_indexing(self.X, list(rows)) if self.given else [self.X[i] for i in rows])
         if not alone: some._of = self, rows
         return some
@@ -85,7 +104,22 @@ def read_layers(
     X: Descriptors, # Of the target's materials
     layers: Sequence[Layer] | None = None, # Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
 ) -> list[tuple[int, Layer, NDArray[np.float32]]]: # Position of the source, layer, activations of shape (n_samples, n_units)
-    "Read the layers that each source has; one without hidden layers gives its predictions only."
+    """Read the layers that each source has; one without hidden layers gives its predictions only.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        A few sources
+    X : Descriptors
+        Of the target's materials
+    layers : Sequence[Layer] | None, default=None
+        Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
+
+    Returns
+    -------
+    list[tuple[int, Layer, NDArray[np.float32]]]
+        Position of the source, layer, activations of shape (n_samples, n_units)
+    """
     out: list[tuple[int, Layer, NDArray[np.float32]]] = []
     for i, s in enumerate(sources):
         table = X.of(s)
@@ -102,7 +136,20 @@ def expected_best(
     errors: ArrayLike, # One error per source, shape (n_sources,)
     m: int, # How many sources are drawn, 1 to n_sources
 ) -> float: # In the unit of `errors`
-    "Return the expected smallest error among `m` sources drawn at random."
+    """Return the expected smallest error among `m` sources drawn at random.
+
+    Parameters
+    ----------
+    errors : ArrayLike
+        One error per source, shape (n_sources,)
+    m : int
+        How many sources are drawn, 1 to n_sources
+
+    Returns
+    -------
+    float
+        In the unit of `errors`
+    """
     x = np.sort(np.asarray(errors, dtype=float))
     if not 1 <= m <= len(x): raise ValueError(f"m must lie between 1 and the {len(x)} errors, got {m}")
     log_choose = lambda a, b: gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
@@ -114,7 +161,20 @@ def untrained_like(
     source: SourceModel, # A trained network
     random_state: int, # Seed of the weights
 ) -> SourceModel: # Same shape, descriptors and scaling, initial weights
-    "Return the same network before any training."
+    """Return the same network before any training.
+
+    Parameters
+    ----------
+    source : SourceModel
+        A trained network
+    random_state : int
+        Seed of the weights
+
+    Returns
+    -------
+    SourceModel
+        Same shape, descriptors and scaling, initial weights
+    """
     if isinstance(source, (CrystalSource, EstimatorSource)): raise ValueError(f"{source} has no untrained twin: only networks that read a table of descriptors have")
     net = build_network(source.net.spec(), random_state=random_state)
     return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling,
@@ -125,7 +185,20 @@ def source_names(
     sources: Sequence[SourceModel] | Library, # Source models, or a library of them
     ids: Iterable[str] | None = None, # Models of the library; all if `None`
 ) -> list[Any]: # Ids without repetition, or positions
-    "Name the sources that take part."
+    """Name the sources that take part.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    ids : Iterable[str] | None, default=None
+        Models of the library; all if `None`
+
+    Returns
+    -------
+    list[Any]
+        Ids without repetition, or positions
+    """
     if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
     elif isinstance(sources, SourceModel): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
@@ -139,7 +212,22 @@ def source_pieces(
     names: Sequence[Any], # From `source_names`
     size: int = 64, # Most sources at a time
 ) -> Iterator[tuple[int, list[SourceModel]]]: # Position of the first, and the sources
-    "Read sources a few dozen at a time."
+    """Read sources a few dozen at a time.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    names : Sequence[Any]
+        From `source_names`
+    size : int, default=64
+        Most sources at a time
+
+    Returns
+    -------
+    Iterator[tuple[int, list[SourceModel]]]
+        Position of the first, and the sources
+    """
     for i in range(0, len(names), size):
         piece = names[i : i + size]
         yield i, sources.load(piece) if isinstance(sources, Library) else [sources[k] for k in piece]
@@ -184,7 +272,30 @@ def rank(
     n_null: int = 100, # Most untrained networks for comparison; none if 0
     random_state: int | None = 0, # Seed of the untrained networks; `None` draws one
 ) -> pd.DataFrame: # One row per source and layer, and the rows they are to be compared with, best first
-    "Order sources by the leave-one-out error of a ridge regression on each layer."
+    """Order sources by the leave-one-out error of a ridge regression on each layer.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    X : ArrayLike | Iterable[Any]
+        Raw inputs, or the table of descriptors if all sources read the same
+    y : ArrayLike
+        Target, shape (n_samples,)
+    ids : Iterable[str] | None, default=None
+        Models of the library, e.g. the index of a `query`; all if `None`
+    layers : Sequence[Layer] | None, default=None
+        Hidden layers and "output"; all if `None`
+    n_null : int, default=100
+        Most untrained networks for comparison; none if 0
+    random_state : int | None, default=0
+        Seed of the untrained networks; `None` draws one
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per source and layer, and the rows they are to be compared with, best first
+    """
     X, y = Descriptors(X), check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
     names = source_names(sources, ids)

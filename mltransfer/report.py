@@ -24,7 +24,18 @@ __all__ = ['protocol_table', 'Report']
 def protocol_table(
     results: dict[str, list[Evaluation]], # Evaluations by protocol
 ) -> pd.DataFrame: # One row per method, four columns per protocol
-    "Put the errors of several protocols side by side."
+    """Put the errors of several protocols side by side.
+
+    Parameters
+    ----------
+    results : dict[str, list[Evaluation]]
+        Evaluations by protocol
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method, four columns per protocol
+    """
     parts, order = {}, {}
     for name, evaluations in results.items():
         found = pd.concat([e.summary() for e in evaluations])
@@ -49,7 +60,25 @@ th:first-child,td:first-child{text-align:left}figure{margin:1.5rem 0}img{max-wid
 .verdict{background:#eef5fa;border-left:4px solid #0072B2;padding:.6rem 1rem}"""
 
 class Report:
-    "The result of a case study: `question`, `table`, `verdict`, `figures` with `captions`, `notes`, and `details` for those who want more."
+    """The result of a case study: `question`, `table`, `verdict`, `figures` with `captions`, `notes`, and `details` for those who want more.
+
+    Parameters
+    ----------
+    question : str
+        One sentence
+    table : pd.DataFrame
+        One row per method
+    verdict : str
+        One paragraph
+    figures : dict[str, Figure]
+        Matplotlib figures by name
+    captions : dict[str, str] | None, default=None
+        What each figure shows: one sentence that states the finding
+    notes : str, default=""
+        Data, licences, protocol, versions
+    details : Mapping[str, Any] | None, default=None
+        What else was found, by name, mostly tables; not on the page
+    """
 
     def __init__(
         self,
@@ -69,7 +98,18 @@ class Report:
         self,
         path: str | Path, # File to write
     ) -> Path: # The same path, absolute
-        "Write one self-contained page."
+        """Write one self-contained page.
+
+        Parameters
+        ----------
+        path : str | Path
+            File to write
+
+        Returns
+        -------
+        Path
+            The same path, absolute
+        """
         figures = "".join(_figure_html(f, self.captions.get(n, n)) for n, f in self.figures.items())
         table = self.table.to_html(border=0, float_format="{:.3g}".format, na_rep="")
         page = (f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -84,7 +124,13 @@ class Report:
         self,
         path: str | Path, # Page to write
     ) -> None:
-        "Print the table and the verdict, write the page, and print where it is: what a terminal wants."
+        """Print the table and the verdict, write the page, and print where it is: what a terminal wants.
+
+        Parameters
+        ----------
+        path : str | Path
+            Page to write
+        """
         print(f"{self}\n\nThe page with the figures:\n{self.to_html(path)}")
 
     def _repr_html_(self) -> str:

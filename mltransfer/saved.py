@@ -61,7 +61,22 @@ def save_fit(
     path: str | Path, # Folder; made if it is not there
     task: Task | None = None, # Property and unit of the target; if `None`, those that the model was opened with
 ) -> Path: # The folder
-    "Save a fitted search as rows, options, sources and a few predictions."
+    """Save a fitted search as rows, options, sources and a few predictions.
+
+    Parameters
+    ----------
+    model : Shotgun
+        Fitted on raw inputs
+    path : str | Path
+        Folder; made if it is not there
+    task : Task | None, default=None
+        Property and unit of the target; if `None`, those that the model was opened with
+
+    Returns
+    -------
+    Path
+        The folder
+    """
     kept, path, task = _given(model), Path(path), task or getattr(model, "task_", None)
     if not isinstance(task, Task | None): raise ValueError(f"task must be a Task, got {task!r:.60}; of a data set, pass data.task")
     kept["task"] = task and asdict(task)
@@ -81,7 +96,18 @@ def save_fit(
 def load_fit(
     path: str | Path, # Folder written by `save_fit`
 ) -> Shotgun: # Fitted again
-    "Open a saved search: fit it again and compare its predictions; sets `task_`."
+    """Open a saved search: fit it again and compare its predictions; sets `task_`.
+
+    Parameters
+    ----------
+    path : str | Path
+        Folder written by `save_fit`
+
+    Returns
+    -------
+    Shotgun
+        Fitted again
+    """
     path = Path(path)
     try: kept = json.loads((path / "fit.json").read_text(encoding="utf-8"))
     except OSError as error: raise type(error)(f"cannot read {path / 'fit.json'} ({error.strerror}); give the folder that save_fit wrote") from error

@@ -46,7 +46,20 @@ def hash_keys(
     keys: Iterable[str], # Keys or groups of materials (`mltransfer.keys`)
     kind: Kind, # What they are
 ) -> NDArray[np.uint64]: # Sorted hashes without repetition
-    "Hash materials to 64 bits each."
+    """Hash materials to 64 bits each.
+
+    Parameters
+    ----------
+    keys : Iterable[str]
+        Keys or groups of materials (`mltransfer.keys`)
+    kind : Kind
+        What they are
+
+    Returns
+    -------
+    NDArray[np.uint64]
+        Sorted hashes without repetition
+    """
     names = {f"{kind} {group_key(k, kind)}".encode() for k in keys}
     digest = {int.from_bytes(hashlib.sha256(name).digest()[:8], "little") for name in names}
     return np.array(sorted(digest), dtype=np.uint64)
@@ -67,7 +80,20 @@ def check_keys(
     keys: Iterable[str], # What should be keys or groups of materials
     kind: Kind, # What the materials are
 ) -> list[str]: # The same
-    "Return keys as a list, or name the rows that are spelt otherwise or cannot be read."
+    """Return keys as a list, or name the rows that are spelt otherwise or cannot be read.
+
+    Parameters
+    ----------
+    keys : Iterable[str]
+        What should be keys or groups of materials
+    kind : Kind
+        What the materials are
+
+    Returns
+    -------
+    list[str]
+        The same
+    """
     if isinstance(keys, str): raise ValueError(f"keys must be a list, got {keys!r}")
     bad = []
     for i, key in enumerate(keys := list(keys)):
@@ -85,7 +111,22 @@ def aliases(
     kind: Kind, # What it is
     other: Kind, # What the rows of a source are
 ) -> list[str]: # Empty if the two kinds never meet
-    "Name a material as a source knows it: crystals and compositions meet in the composition."
+    """Name a material as a source knows it: crystals and compositions meet in the composition.
+
+    Parameters
+    ----------
+    key : str
+        Key or group of a material
+    kind : Kind
+        What it is
+    other : Kind
+        What the rows of a source are
+
+    Returns
+    -------
+    list[str]
+        Empty if the two kinds never meet
+    """
     if kind == other: return [key]
     if (kind, other) == ("crystal", "composition"): return [key.rpartition("_")[0]]
     if (kind, other) == ("composition", "crystal"): return [f"{key}_{n}" for n in range(1, 231)]
@@ -100,7 +141,22 @@ def row_blocks(
     X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
     size: int = ROWS, # Most rows at once, > 0
 ) -> Iterator[tuple[slice, T]]: # Which rows, and what was read of them
-    "Read some rows at a time; bad rows are named by their place in the whole."
+    """Read some rows at a time; bad rows are named by their place in the whole.
+
+    Parameters
+    ----------
+    read : Callable[[Any], T]
+        From some rows to anything
+    X : Iterable[Any]
+        Raw inputs or a table, shape (n_samples, ...)
+    size : int, default=ROWS
+        Most rows at once, > 0
+
+    Returns
+    -------
+    Iterator[tuple[slice, T]]
+        Which rows, and what was read of them
+    """
     rows = X if hasattr(X, "shape") else as_rows(X)
     for part in gen_batches(len(rows), size):
         try: found = read(_safe_indexing(rows, part))
@@ -115,7 +171,22 @@ def by_blocks(
     X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
     size: int = ROWS, # Most rows at once, > 0
 ) -> NDArray: # As if computed at once
-    "Compute in blocks of rows, so that memory does not grow with their number."
+    """Compute in blocks of rows, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    compute : Callable[[Any], NDArray]
+        From rows to an array with one entry for each
+    X : Iterable[Any]
+        Raw inputs or a table, shape (n_samples, ...)
+    size : int, default=ROWS
+        Most rows at once, > 0
+
+    Returns
+    -------
+    NDArray
+        As if computed at once
+    """
     rows = X if hasattr(X, "shape") else as_rows(X)
     if len(rows) <= size: return compute(rows)
     return np.concatenate([found for _, found in row_blocks(compute, rows, size)])
@@ -146,7 +217,28 @@ def _check_columns(X: NDArray[np.floating] | pd.DataFrame, featurizer: Transform
 
 # %% ../nbs/30_source.ipynb #7a6b1fae
 class SourceModel:
-    "A trained network that takes raw inputs, with its scaling and its card; never changed after it is made."
+    """A trained network that takes raw inputs, with its scaling and its card; never changed after it is made.
+
+    Parameters
+    ----------
+    net : Network
+        Trained network
+    featurizer : TransformerMixin | None
+        Turns raw inputs into descriptors; `None` for one that reads tables only, and is not saved
+    tasks : Sequence[Task]
+        One per output of the network
+    columns : NDArray[np.integer]
+        Descriptors that the network sees, shape (n_in,)
+    x_scaling : NDArray[np.floating]
+        Centre and scale of these descriptors, shape (2, n_in)
+    y_scaling : NDArray[np.floating]
+        Centre, scale and Yeo–Johnson exponent of the labels, shape (3, n_tasks); without the
+        exponents they are 1
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training or for stopping
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions: anything JSON can hold
+    """
 
     def __init__(
         self,
@@ -205,7 +297,22 @@ class SourceModel:
         layer: Layer = -1, # Hidden layer, 0 for the first, -1 for the last; or "output"
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> NDArray[np.float32]: # Shape (n_samples, n_units)
-        "Read a hidden layer; \"output\" gives the predictions in their units."
+        """Read a hidden layer; \"output\" gives the predictions in their units.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the table that `describe` returns
+        layer : Layer, default=-1
+            Hidden layer, 0 for the first, -1 for the last; or "output"
+        activation : Literal["pre", "post"], default="post"
+            Before or after the non-linearity
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n_samples, n_units)
+        """
         if layer == "output": return self.predict(X).astype(np.float32)
         if activation not in ("pre", "post"): raise ValueError(f'activation must be "pre" or "post", got {activation!r}')
         n = len(self.net.widths) - 2
@@ -229,7 +336,18 @@ def _table(rows: Iterable[Sequence[Any]], head: bool = True) -> str:
 def card_html(
     source: SourceModel, # Whose card
 ) -> str: # For a notebook
-    "Render a model card: data, split and errors, how it was made, limits."
+    """Render a model card: data, split and errors, how it was made, limits.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Whose card
+
+    Returns
+    -------
+    str
+        For a notebook
+    """
     card, kinds = source.card, sorted({t.kind for t in source.tasks})
     data = [(name, *(d.get(k, "") for k in ("nature", "citation", "licence"))) for name, d in card.get("data", {}).items()]
     errors = [(name, *(m.get("rows", {}).get(k, "") for k in ("train", "valid", "test")),
@@ -283,7 +401,29 @@ def _write_estimator(model: RegressorMixin) -> bytes:
 
 # %% ../nbs/30_source.ipynb #bb10d930
 class EstimatorSource(SourceModel):
-    "A fitted scikit-learn regressor that takes raw inputs, with its card; it predicts and has no hidden layer."
+    """A fitted scikit-learn regressor that takes raw inputs, with its card; it predicts and has no hidden layer.
+
+    Parameters
+    ----------
+    estimator : RegressorMixin | bytes
+        Fitted on the columns below, or what skops made of one; one of `ESTIMATORS`
+    featurizer : TransformerMixin
+        Turns raw inputs into descriptors
+    tasks : Sequence[Task]
+        One per output
+    columns : NDArray[np.integer]
+        Descriptors that the estimator sees, shape (n_in,)
+    x_scaling : NDArray[np.floating]
+        Centre and scale of these descriptors, shape (2, n_in)
+    y_scaling : NDArray[np.floating]
+        As of `SourceModel`
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions: anything JSON can hold
+    name : str | None, default=None
+        Class of `estimator` if it comes as bytes
+    """
 
     def __init__(
         self,
@@ -316,7 +456,23 @@ class EstimatorSource(SourceModel):
 
 # %% ../nbs/30_source.ipynb #cc84fb2a
 class CrystalSource(SourceModel):
-    "A trained graph network that takes crystal structures, with its card."
+    """A trained graph network that takes crystal structures, with its card.
+
+    Parameters
+    ----------
+    net : CGCNN
+        Trained network
+    featurizer : CrystalGraphs
+        Turns structures into graphs
+    tasks : Sequence[Task]
+        One per output of the network
+    y_scaling : NDArray[np.floating]
+        As of `SourceModel`
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training or for stopping
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions: anything JSON can hold
+    """
 
     def __init__(
         self,
@@ -347,7 +503,18 @@ class CrystalSource(SourceModel):
 def take_apart(
     source: SourceModel, # Any source
 ) -> tuple[dict[str, Any], dict[str, NDArray]]: # Head as JSON holds it, and tensors by name
-    "Turn a source into what is written."
+    """Turn a source into what is written.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    tuple[dict[str, Any], dict[str, NDArray]]
+        Head as JSON holds it, and tensors by name
+    """
     head: dict[str, Any] = {"tasks": [asdict(t) for t in source.tasks]}
     tensors = {"y_scaling": source.y_scaling, "seen": source.seen}
     if not isinstance(source, CrystalSource): tensors |= {"columns": source.columns.astype(np.int64), "x_scaling": source.x_scaling}
@@ -365,7 +532,20 @@ def content_id(
     head: dict[str, Any], # From `take_apart`
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> str: # 16 hexadecimal digits
-    "Name a head and its tensors by the first 64 bits of their SHA-256."
+    """Name a head and its tensors by the first 64 bits of their SHA-256.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+    tensors : dict[str, NDArray]
+        From `take_apart`
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     digest = hashlib.sha256(json.dumps(head).encode())
     for k in sorted(tensors): digest.update(f"{k} {tensors[k].dtype} {tensors[k].shape}".encode() + tensors[k].tobytes())
     return digest.hexdigest()[:16]
@@ -374,7 +554,18 @@ def content_id(
 def model_id(
     source: SourceModel, # Any source
 ) -> str: # 16 hexadecimal digits
-    "Name a source by its content."
+    """Name a source by its content.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     return content_id(*take_apart(source))
 
 # %% ../nbs/30_source.ipynb #c1db7015
@@ -382,7 +573,20 @@ def save_source(
     source: SourceModel, # What to save
     path: str | Path, # File name, by habit ending in `.safetensors`
 ) -> Path: # The same path
-    "Save a source model as safetensors with its card in the header."
+    """Save a source model as safetensors with its card in the header.
+
+    Parameters
+    ----------
+    source : SourceModel
+        What to save
+    path : str | Path
+        File name, by habit ending in `.safetensors`
+
+    Returns
+    -------
+    Path
+        The same path
+    """
     head, tensors = take_apart(source)
     path, tensors = Path(path), {k: np.ascontiguousarray(v) for k, v in tensors.items()} # safetensors writes memory as it lies
     part = path.with_name(path.name + f".{os.getpid()}.part")
@@ -395,7 +599,20 @@ def put_together(
     head: dict[str, Any], # From `take_apart`
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> SourceModel: # The source
-    "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
+    """Turn a head and its tensors into the source they came from; names outside the closed tables are refused.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+    tensors : dict[str, NDArray]
+        From `take_apart`
+
+    Returns
+    -------
+    SourceModel
+        The source
+    """
     source = _rebuilt(head, tensors)
     source.card = head["card"] # as written: one without `key_rules` follows the first ones
     return source
@@ -413,7 +630,18 @@ def _rebuilt(head: dict[str, Any], tensors: dict[str, NDArray]) -> SourceModel:
 def tensor_shapes(
     head: dict[str, Any], # From `take_apart`
 ) -> dict[str, tuple[int, ...]]: # By name; `seen` is left out, it has any length
-    "Say which tensors belong to a head, and of which shape."
+    """Say which tensors belong to a head, and of which shape.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+
+    Returns
+    -------
+    dict[str, tuple[int, ...]]
+        By name; `seen` is left out, it has any length
+    """
     shapes = {"y_scaling": (3, len(head["tasks"]))}
     if "estimator" in head: return shapes | {"columns": (n := head["inputs"],), "x_scaling": (2, n), "estimator": (head["bytes"],)}
     options = dict(head["network"])
@@ -427,7 +655,18 @@ def tensor_shapes(
 def load_source(
     path: str | Path, # A file written by `save_source`
 ) -> SourceModel: # The source model
-    "Load a source model; whatever does not fit together is refused with a `ValueError`."
+    """Load a source model; whatever does not fit together is refused with a `ValueError`.
+
+    Parameters
+    ----------
+    path : str | Path
+        A file written by `save_source`
+
+    Returns
+    -------
+    SourceModel
+        The source model
+    """
     try:
         with safe_open(path, "np") as file:
             head = json.loads((file.metadata() or {})["mltransfer"])
@@ -439,7 +678,18 @@ def load_source(
 def check_sources(
     sources: SourceModel | Iterable[SourceModel], # One source, or several
 ) -> list[SourceModel]: # The same, as a list
-    "Return sources as a list, or say what stands among them."
+    """Return sources as a list, or say what stands among them.
+
+    Parameters
+    ----------
+    sources : SourceModel | Iterable[SourceModel]
+        One source, or several
+
+    Returns
+    -------
+    list[SourceModel]
+        The same, as a list
+    """
     found = [sources] if isinstance(sources, SourceModel) else list(sources)
     if wrong := [type(s).__name__ for s in found if not isinstance(s, SourceModel)]:
         raise ValueError(f"sources must be SourceModel, got {wrong[0]}; of a library, give library.load(ids)")
@@ -450,7 +700,20 @@ def describe_each(
     sources: Sequence[SourceModel], # In any mixture
     X: Iterable[Any], # Raw inputs, or the table of descriptors if all sources share a featurizer
 ) -> list[NDArray[np.float32]]: # The table that each source reads
-    "Describe raw inputs for several sources, once for each featurizer; sources of polymers take no monomers."
+    """Describe raw inputs for several sources, once for each featurizer; sources of polymers take no monomers.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        In any mixture
+    X : Iterable[Any]
+        Raw inputs, or the table of descriptors if all sources share a featurizer
+
+    Returns
+    -------
+    list[NDArray[np.float32]]
+        The table that each source reads
+    """
     made: dict[str, NDArray[np.float32]] = {}
     names = [json.dumps(featurizer_parts(s.featurizer)) for s in sources]
     if len(set(names)) > 1 and is_table(X):
@@ -464,7 +727,18 @@ def describe_each(
 def stack_key(
     source: SourceModel, # Any source
 ) -> str: # Equal for sources whose tensors can be stacked
-    "Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth."
+    """Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    str
+        Equal for sources whose tensors can be stacked
+    """
     if isinstance(source, EstimatorSource): kind: Any = source.architecture
     elif isinstance(source, CrystalSource): kind = source.net.spec()
     else: kind = source.net.spec() | {"widths": len(source.net.widths), "dropout": 0}
@@ -474,7 +748,18 @@ def stack_key(
 def stack(
     arrays: Sequence[NDArray], # Of one rank and type
 ) -> NDArray: # Shape (n_arrays, largest of each axis)
-    "Stack arrays of different shapes, padded with zeros to the largest."
+    """Stack arrays of different shapes, padded with zeros to the largest.
+
+    Parameters
+    ----------
+    arrays : Sequence[NDArray]
+        Of one rank and type
+
+    Returns
+    -------
+    NDArray
+        Shape (n_arrays, largest of each axis)
+    """
     out = np.zeros((len(arrays), *np.max([a.shape for a in arrays], axis=0)), arrays[0].dtype)
     for i, a in enumerate(arrays): out[(i, *map(slice, a.shape))] = a
     return out
@@ -512,7 +797,13 @@ class _Stack:
 
 # %% ../nbs/30_source.ipynb #a2e2e213
 class SourceBatch:
-    "Sources of any shape, run together; results come in the order of the sources."
+    """Sources of any shape, run together; results come in the order of the sources.
+
+    Parameters
+    ----------
+    sources : Iterable[SourceModel]
+        In any mixture
+    """
 
     def __init__(
         self,
@@ -538,7 +829,22 @@ class SourceBatch:
         layer: Layer = -1, # Hidden layer, 0 for the first, -1 for the last; or "output"
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
-        "Read one layer of every source; equal to each source's own `hidden` to float rounding."
+        """Read one layer of every source; equal to each source's own `hidden` to float rounding.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the table of descriptors if all sources share a featurizer
+        layer : Layer, default=-1
+            Hidden layer, 0 for the first, -1 for the last; or "output"
+        activation : Literal["pre", "post"], default="post"
+            Before or after the non-linearity
+
+        Returns
+        -------
+        list[NDArray[np.float32]]
+            One array per source, shape (n_samples, n_units)
+        """
         rows = X if hasattr(X, "shape") else as_rows(X)
         read = lambda some: self._hidden(some, layer, activation)
         if len(rows) <= ROWS: return read(rows)

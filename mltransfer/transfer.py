@@ -59,7 +59,21 @@ def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]
 
 # %% ../nbs/51_transfer.ipynb #4d65f175
 class FrozenFeatures(TransformerMixin, BaseEstimator):
-    "Read hidden layers of source models as descriptors; nothing is learnt from the target."
+    """Read hidden layers of source models as descriptors; nothing is learnt from the target.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained sources; never changed
+    layers : Sequence[Layer] | Literal["all"], default=(-1,)
+        Hidden layers to read, -1 for the last; "output" for predictions
+    activation : Literal["pre", "post"], default="post"
+        Before or after the non-linearity
+    n_units : int | None, default=None
+        Size of a random subset of all these units, > 0; `None` keeps all
+    random_state : int | None, default=0
+        Seed of the subset
+    """
 
     def __init__(
         self,
@@ -81,7 +95,20 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
-        "Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept."
+        """Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        FrozenFeatures
+            Itself
+        """
         sources, X = _check_sources(self.sources), _given(self, X, reset=True)
         if self.activation not in ("pre", "post"): raise ValueError(f"activation must be \"pre\" or \"post\", got {self.activation!r}")
         n = sum(width for *_, width in _places(sources, self.layers))
@@ -95,7 +122,18 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources, shape (n_samples, n_features)
     ) -> NDArray[np.float32]: # Activations, shape (n_samples, units of all layers and sources, or n_units)
-        "Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy."
+        """Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Activations, shape (n_samples, units of all layers and sources, or n_units)
+        """
         check_is_fitted(self)
         sources, X = _check_sources(self.sources), _given(self, X, reset=False)
         out = np.empty((len(X), len(self.units_)), np.float32)
@@ -118,7 +156,13 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
 
 # %% ../nbs/51_transfer.ipynb #44053657
 class SourcePrediction(TransformerMixin, BaseEstimator):
-    "Predict each source property, averaged over the sources, as descriptors in their units."
+    """Predict each source property, averaged over the sources, as descriptors in their units.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained sources of the same tasks; never changed
+    """
 
     def __init__(
         self,
@@ -131,7 +175,20 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> SourcePrediction: # Itself
-        "Check that all sources predict the same tasks; sets `tasks_`."
+        """Check that all sources predict the same tasks; sets `tasks_`.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        SourcePrediction
+            Itself
+        """
         tasks = {s.tasks for s in _check_sources(self.sources)}
         if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
         describe_each(_check_sources(self.sources), _given(self, X, reset=True)[:1])
@@ -142,7 +199,18 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
     ) -> NDArray[np.float64]: # Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
-        "Average the sources' predictions."
+        """Average the sources' predictions.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
+        """
         check_is_fitted(self)
         sources, X = _check_sources(self.sources), _given(self, X, reset=False)
         out = np.empty((len(X), len(self.tasks_)))
@@ -158,7 +226,15 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
 
 # %% ../nbs/51_transfer.ipynb #a0ef469e
 class Rescaled(RegressorMixin, BaseEstimator):
-    "Predict the target by the source's own prediction: as it is before `fit`, moved and stretched after it."
+    """Predict the target by the source's own prediction: as it is before `fit`, moved and stretched after it.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained sources of the same tasks, to be averaged; never changed
+    task : int, default=0
+        Which of the sources' tasks is taken for the target
+    """
 
     def __init__(
         self,
@@ -190,7 +266,22 @@ class Rescaled(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> Rescaled: # Itself
-        "Fit the line; sets `line_`, a regression of what the source misses on what it says."
+        """Fit the line; sets `line_`, a regression of what the source misses on what it says.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        Rescaled
+            Itself
+        """
         self._fit_line(*self._weighed(_given(self, X, reset=True), y, sample_weight))
         return self
 
@@ -224,7 +315,17 @@ class Rescaled(RegressorMixin, BaseEstimator):
 
 # %% ../nbs/51_transfer.ipynb #ae17e3db
 class Residual(Rescaled):
-    "Learn what the rescaled prediction of the sources misses."
+    """Learn what the rescaled prediction of the sources misses.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained sources of the same tasks, to be averaged; never changed
+    head : RegressorMixin
+        Learns the difference from `X` as it is given; never fitted itself
+    task : int, default=0
+        Which of the sources' tasks is taken for the target
+    """
 
     def __init__(
         self,
@@ -242,7 +343,22 @@ class Residual(Rescaled):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> Residual: # Itself
-        "Fit the line, then the head on what is left; sets `line_` and `head_`."
+        """Fit the line, then the head on what is left; sets `line_` and `head_`.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        Residual
+            Itself
+        """
         X, y, weight = self._weighed(_given(self, X, reset=True), y, sample_weight)
         own = fit_params(self.head, sample_weight=weight)
         self.head_ = clone(self.head).fit(X, self._fit_line(X, y, weight), **own)

@@ -32,7 +32,20 @@ def bound_rank(
     n: int, # Rows with a known error
     level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
 ) -> int: # From 1 to n
-    "Return which of `n` sorted upper ends is the bound, or say why there is none."
+    """Return which of `n` sorted upper ends is the bound, or say why there is none.
+
+    Parameters
+    ----------
+    n : int
+        Rows with a known error
+    level : float, default=0.9
+        Share of new rows that the intervals should hold, from 0.5 to below 1
+
+    Returns
+    -------
+    int
+        From 1 to n
+    """
     if not 0.5 <= level < 1: raise ValueError(f"level must be at least 0.5 and below 1, got {level}{'; write 0.9 for 90 %' if level >= 1 else ''}")
     rank = math.ceil(round(level * (n + 1), 9))
     if rank > n:
@@ -48,7 +61,26 @@ def plus_interval(
     *,
     spread: ArrayLike = 1.0, # Expected size of the error of each new row, relative to the `residuals`; of one shape with `predicted`
 ) -> NDArray[np.float64]: # Lower and upper bound of each new row, shape (n_new, 2)
-    "Return jackknife+ or CV+ intervals from predictions and errors of models that have not seen the row."
+    """Return jackknife+ or CV+ intervals from predictions and errors of models that have not seen the row.
+
+    Parameters
+    ----------
+    predicted : ArrayLike
+        For each new row the prediction of the model that has not seen training row i, shape (n_new,
+        n_train)
+    residuals : ArrayLike
+        Error of that model on training row i, in the unit of the target, shape (n_train,)
+    level : float, default=0.9
+        Share of new rows that the intervals should hold, from 0.5 to below 1
+    spread : ArrayLike, default=1.0
+        Expected size of the error of each new row, relative to the `residuals`; of one shape with
+        `predicted`
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Lower and upper bound of each new row, shape (n_new, 2)
+    """
     residuals, predicted = np.abs(check_target(residuals, n_min=1)), check_array(predicted, dtype=float)
     n = len(residuals)
     if predicted.shape[1] != n: raise ValueError(f"predicted has {predicted.shape[1]} columns, but there are {n} residuals")
@@ -119,7 +151,23 @@ def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -
 
 # %% ../nbs/61_uncertainty.ipynb #0b59ea38
 class ConformalRegressor(RegressorMixin, BaseEstimator):
-    "Put prediction intervals around any regressor, from its errors on rows that it has not seen."
+    """Put prediction intervals around any regressor, from its errors on rows that it has not seen.
+
+    Parameters
+    ----------
+    estimator : RegressorMixin
+        The whole procedure: a model, a pipeline on raw inputs, a search; never fitted itself
+    cv : int | BaseCrossValidator, default=10
+        Random folds at most, >= 2 (fewer if there are fewer rows or groups), or a splitter that
+        tests every row once
+    domain : OutlierMixin | None, default=None
+        An `ApplicabilityDomain` (or a pipeline that ends in one) widens intervals far from the
+        training rows
+    random_state : int | None, default=0
+        Seed of the folds
+    n_jobs : int | None, default=1
+        Worker processes; -1 for all cores; the result is the same
+    """
 
     def __init__(
         self,
@@ -140,7 +188,25 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         groups: Iterable[Any] | None = None, # Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
     ) -> ConformalRegressor: # Itself
-        "Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_`, `residuals_` and `counted_` (weight above 0)."
+        """Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_`, `residuals_` and `counted_` (weight above 0).
+
+        Parameters
+        ----------
+        X : Any
+            Whatever `estimator` takes: raw inputs or a table, shape (n_samples,) or (n_samples,
+            n_features)
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : Iterable[Any] | None, default=None
+            Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
+
+        Returns
+        -------
+        ConformalRegressor
+            Itself
+        """
         if y is None: raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
         y = check_target(column_or_1d(y, warn=True))
         rows = _rows(X, y, groups, sample_weight)
@@ -169,7 +235,20 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         X: Any, # New materials, as in `fit`
         level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
     ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, shape (n_samples, 2)
-        "Return the CV+ interval of each row."
+        """Return the CV+ interval of each row.
+
+        Parameters
+        ----------
+        X : Any
+            New materials, as in `fit`
+        level : float, default=0.9
+            Share of new rows that the intervals should hold, from 0.5 to below 1
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Lower and upper bound, in the unit of the target, shape (n_samples, 2)
+        """
         check_is_fitted(self)
         bound_rank(int(self.counted_.sum()), level) # a wrong level is named before the models work
         said = Parallel(n_jobs=self.n_jobs)(delayed(_said)(*pair, X) for pair in self.models_)
@@ -186,7 +265,15 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
 
 # %% ../nbs/61_uncertainty.ipynb #8ec55f00
 class ApplicabilityDomain(OutlierMixin, BaseEstimator):
-    "Say how far materials are from the training rows, and which are outside."
+    """Say how far materials are from the training rows, and which are outside.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        Nearest training rows to average over, >= 1
+    level : float, default=0.95
+        Share of the training rows that are inside, between 0 and 1
+    """
 
     def __init__(
         self,
@@ -201,7 +288,20 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         X: ArrayLike, # Descriptors of the training rows, shape (n_samples, n_features)
         y: ArrayLike | None = None, # Ignored
     ) -> ApplicabilityDomain: # Itself
-        "Measure each training row by the others; sets `typical_`, their median distance, and `threshold_`, the distance (in units of it) where the outside begins."
+        """Measure each training row by the others; sets `typical_`, their median distance, and `threshold_`, the distance (in units of it) where the outside begins.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors of the training rows, shape (n_samples, n_features)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        ApplicabilityDomain
+            Itself
+        """
         X = self._table(X, reset=True)
         if not 1 <= self.n_neighbors < len(X): raise ValueError(f"n_neighbors={self.n_neighbors}: need 1 to {len(X) - 1} for {len(X)} samples")
         if not 0 < self.level < 1: raise ValueError(f"level must lie between 0 and 1, got {self.level}")
@@ -217,7 +317,18 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.float64]: # 1 is typical of the training rows; shape (n_samples,)
-        "Return the mean distance to the nearest training rows."
+        """Return the mean distance to the nearest training rows.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            1 is typical of the training rows; shape (n_samples,)
+        """
         check_is_fitted(self)
         Z = self.scaler_.transform(self._table(X, reset=False))
         return self.neighbors_.kneighbors(Z)[0].mean(axis=1) / self.typical_

@@ -60,7 +60,20 @@ def half(
     name: str, # A computed data set of polymers
     reserve: bool, # The half that no shipped source has seen, or the other half
 ) -> Dataset: # One row per polymer; the other half without polymers that have a measured conductivity
-    "Return one half of a computed data set."
+    """Return one half of a computed data set.
+
+    Parameters
+    ----------
+    name : str
+        A computed data set of polymers
+    reserve : bool
+        The half that no shipped source has seen, or the other half
+
+    Returns
+    -------
+    Dataset
+        One row per polymer; the other half without polymers that have a measured conductivity
+    """
     whole = load(name)
     inside = whole.groups.map(in_reserve).to_numpy()
     keep = inside if reserve else ~inside & ~whole.groups.isin(load(MEASURED).groups).to_numpy()
@@ -84,12 +97,29 @@ def _backbone(smiles: str) -> list[float]:
 def backbone(
     smiles: Iterable[str], # Repeat units, shape (n_samples,)
 ) -> NDArray[np.float64]: # The columns of `BACKBONE`, shape (n_samples, 5)
-    "Describe the chain itself: the shortest path between the open ends of a repeat unit."
+    """Describe the chain itself: the shortest path between the open ends of a repeat unit.
+
+    Parameters
+    ----------
+    smiles : Iterable[str]
+        Repeat units, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        The columns of `BACKBONE`, shape (n_samples, 5)
+    """
     return np.array(read_rows(smiles, _backbone, "a polymer"))
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c89634da
 def hansen() -> list[Dataset]: # Dispersion, polarity and hydrogen bonds, each in MPa^0.5
-    "Read the Hansen solubility parameters of molecules."
+    """Read the Hansen solubility parameters of molecules.
+
+    Returns
+    -------
+    list[Dataset]
+        Dispersion, polarity and hydrogen bonds, each in MPa^0.5
+    """
     table, structures = solubility.manuel_ruben_2022_data, get_pubchem_db()
     known = {cas: m.smiles for cas in table.index if (m := structures.search_CAS(cas))}
     frame = (table.loc[list(known)] / 1000).assign(smiles=list(known.values())) # from Pa^0.5
@@ -99,13 +129,29 @@ def hansen() -> list[Dataset]: # Dispersion, polarity and hydrogen bonds, each i
 
 
 def others() -> list[Dataset]: # PI1070's sixteen other properties
-    "List what encoders may learn that must not know conductivity."
+    """List what encoders may learn that must not know conductivity.
+
+    Returns
+    -------
+    list[Dataset]
+        PI1070's sixteen other properties
+    """
     return [load(n) for n in datasets()["name"] if n.startswith("pi1070_") and n not in SAME]
 
 
 @dataclass(frozen=True)
 class Sources:
-    "Source models by what they know."
+    """Source models by what they know.
+
+    Attributes
+    ----------
+    other : list[SourceModel]
+        Encoders of other properties
+    same : list[SourceModel]
+        Encoders that also know the conductivity of other polymers
+    single : dict[str, list[SourceModel]]
+        Networks of one property, by data set
+    """
     other: list[SourceModel]  # Encoders of other properties
     same: list[SourceModel]  # Encoders that also know the conductivity of other polymers
     single: dict[str, list[SourceModel]]  # Networks of one property, by data set
@@ -118,7 +164,18 @@ class Sources:
 def knows(
     source: SourceModel, # Any source
 ) -> bool: # True if the target property or its twin is among its own
-    "Say whether a source has learnt the conductivity of polymers."
+    """Say whether a source has learnt the conductivity of polymers.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    bool
+        True if the target property or its twin is among its own
+    """
     return not SAME.isdisjoint(source.card["data"])
 
 
@@ -135,7 +192,21 @@ def starter() -> Sources:
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #71da886a
 @dataclass(frozen=True)
 class Size:
-    "How much of everything."
+    """How much of everything.
+
+    Attributes
+    ----------
+    measured : tuple[int, ...]
+        Training rows among the measured polymers
+    computed : tuple[int, ...]
+        Training rows among the computed ones; none without downloads
+    draws : int
+        Draws of each
+    encoders : int
+        Networks on PI1070's other properties
+    reach : int
+        Draws of each test of reach
+    """
     measured: tuple[int, ...]  # Training rows among the measured polymers
     computed: tuple[int, ...]  # Training rows among the computed ones; none without downloads
     draws: int  # Draws of each
@@ -150,7 +221,24 @@ def gather(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress` of `pretrain`
 ) -> Sources: # Of the starter library, with those trained here
-    "Open the starter library, and train what it lacks."
+    """Open the starter library, and train what it lacks.
+
+    Parameters
+    ----------
+    size : Size
+        How many encoders
+    targets : Sequence[Dataset]
+        Their polymers are left out of every source
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress` of `pretrain`
+
+    Returns
+    -------
+    Sources
+        Of the starter library, with those trained here
+    """
     exclude = {k for t in targets for k in t.groups}
     how |= {"exclude": exclude, "random_state": random_state}
     found = starter()
@@ -164,7 +252,18 @@ def gather(
 def families(
     sources: Sequence[SourceModel], # Encoders
 ) -> list[list[SourceModel]]: # Those that know the same properties together
-    "Group encoders by what they know."
+    """Group encoders by what they know.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Encoders
+
+    Returns
+    -------
+    list[list[SourceModel]]
+        Those that know the same properties together
+    """
     groups: dict[tuple[str, ...], list[SourceModel]] = {}
     for s in sources: groups.setdefault(tuple(s.card["data"]), []).append(s)
     return list(groups.values())
@@ -174,7 +273,20 @@ def given(
     table: NDArray[np.float32], # Descriptors
     sources: Sequence[SourceModel], # Encoders that know the target property
 ) -> NDArray[np.float64]: # Mean over families of encoders, in W/(m K), shape (n_samples, 1)
-    "Predict the target by what the sources know of it."
+    """Predict the target by what the sources know of it.
+
+    Parameters
+    ----------
+    table : NDArray[np.float32]
+        Descriptors
+    sources : Sequence[SourceModel]
+        Encoders that know the target property
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Mean over families of encoders, in W/(m K), shape (n_samples, 1)
+    """
     means = [SourcePrediction(g).fit_transform(table)[:, list(g[0].card["data"]).index(COMPUTED)] for g in families(sources)]
     return np.mean(means, axis=0)[:, None]
 
@@ -184,7 +296,22 @@ def columns(
     sources: Sources, # All sources
     random_state: int, # Seed of the null
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
-    "Compute everything that any method may read."
+    """Compute everything that any method may read.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    sources : Sources
+        All sources
+    random_state : int
+        Seed of the null
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        All columns side by side, and which belong to each block
+    """
     table, n = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
     blocks = {"groups": table[:, :n], "fragments": table[:, n:], "backbone": backbone(target.X), "given": given(table, sources.same)}
     for name, encoders in (("other", sources.other), ("same", sources.same), ("null", untrained(sources.other, random_state=random_state))):
@@ -195,7 +322,15 @@ def columns(
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #f5f8a2ad
 class Corrected(RegressorMixin, BaseEstimator):
-    "Start from one column as the prediction and learn what it misses."
+    """Start from one column as the prediction and learn what it misses.
+
+    Parameters
+    ----------
+    column : int
+        Column that predicts the target in its unit
+    head : RegressorMixin
+        Learns the difference; never fitted itself
+    """
 
     def __init__(
         self,
@@ -205,7 +340,13 @@ class Corrected(RegressorMixin, BaseEstimator):
         self.column, self.head = column, head
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Corrected: # Itself
-        "Fit the head to what the column misses; sets `head_`."
+        """Fit the head to what the column misses; sets `head_`.
+
+        Returns
+        -------
+        Corrected
+            Itself
+        """
         self.head_ = clone(self.head).fit(X, np.asarray(y) - np.asarray(X)[:, self.column])
         return self
 
@@ -215,7 +356,17 @@ class Corrected(RegressorMixin, BaseEstimator):
 
 
 class Pooled(RegressorMixin, BaseEstimator):
-    "Fit a model to the training rows and to rows from elsewhere, all alike."
+    """Fit a model to the training rows and to rows from elsewhere, all alike.
+
+    Parameters
+    ----------
+    model : RegressorMixin
+        Never fitted itself
+    X_more : NDArray[np.float64]
+        Descriptors of the other rows, shape (n_more, n_features)
+    y_more : NDArray[np.float64]
+        Their values, shape (n_more,)
+    """
 
     def __init__(
         self,
@@ -226,7 +377,13 @@ class Pooled(RegressorMixin, BaseEstimator):
         self.model, self.X_more, self.y_more = model, X_more, y_more
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Pooled: # Itself
-        "Fit the model to both; sets `model_`."
+        """Fit the model to both; sets `model_`.
+
+        Returns
+        -------
+        Pooled
+            Itself
+        """
         self.model_ = clone(self.model).fit(np.vstack([X, self.X_more]), np.concatenate([y, self.y_more]))
         return self
 
@@ -240,7 +397,18 @@ PLAIN = ("groups", "backbone", "fragments")
 def pooled(
     block: dict[str, list[int]], # Columns of each block
 ) -> RegressorMixin: # On the descriptors, with the other half of the computed conductivities
-    "Pool the training rows with all polymers outside the reserve."
+    """Pool the training rows with all polymers outside the reserve.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    RegressorMixin
+        On the descriptors, with the other half of the computed conductivities
+    """
     more = half(COMPUTED, reserve=False)
     table, n = usual_descriptors("polymer").fit_transform(more.X), len(block["groups"])
     X, own = stack({"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]})
@@ -255,7 +423,18 @@ KNOWN, POOLED = "transfer: same property too", "same property, rows pooled"
 def candidates(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, dict[str, RegressorMixin]]: # Candidates of each method that chooses
-    "List the candidates of the direct, the null and the transferred models."
+    """List the candidates of the direct, the null and the transferred models.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, dict[str, RegressorMixin]]
+        Candidates of each method that chooses
+    """
     plain, near = list(PLAIN), ["groups", "backbone"]
     direct = pair(block, {"groups+backbone": "ridge trees process"})
     direct |= {f"kernel {k}": on_blocks(block, plain, kernel=k) for k in ("linear", "gaussian")}
@@ -277,7 +456,20 @@ def methods(
     block: dict[str, list[int]], # Columns of each block
     more: RegressorMixin | None = None, # What `pooled` makes, if the target is computed
 ) -> dict[str, RegressorMixin]: # From the plainest to those that know most
-    "Make every method."
+    """Make every method.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    more : RegressorMixin | None, default=None
+        What `pooled` makes, if the target is computed
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        From the plainest to those that know most
+    """
     made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": "forest"})["fragments, forest"]}
     made |= {name: BestOf(found, average=3) for name, found in candidates(block).items()}
     return made | ({} if more is None else {POOLED: more})
@@ -289,21 +481,60 @@ def draws(
     n_draws: int, # Draws
     random_state: int, # Seed
 ) -> list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]: # A repeat per draw
-    "Draw training rows again and again."
+    """Draw training rows again and again.
+
+    Parameters
+    ----------
+    X : NDArray[np.float64]
+        All columns of a target
+    n : int
+        Training rows
+    n_draws : int
+        Draws
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        A repeat per draw
+    """
     return [[split] for split in RepeatedDraws(n, n_draws, random_state=random_state).split(X)]
 
 
 def ratios(
     result: Evaluation, # Errors of all methods on the same draws
 ) -> pd.DataFrame: # One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
-    "Compare every method with the best direct model."
+    """Compare every method with the best direct model.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Errors of all methods on the same draws
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
+    """
     return error_table(result, BEST).drop(columns=["mae_spread", "wins"])
 
 
 def side_by_side(
     found: dict[str, pd.DataFrame], # What `ratios` returns, by protocol
 ) -> pd.DataFrame: # Two columns per protocol: MAE in mW/(m K), and ratio with its interval
-    "Put the protocols side by side."
+    """Put the protocols side by side.
+
+    Parameters
+    ----------
+    found : dict[str, pd.DataFrame]
+        What `ratios` returns, by protocol
+
+    Returns
+    -------
+    pd.DataFrame
+        Two columns per protocol: MAE in mW/(m K), and ratio with its interval
+    """
     parts = {}
     for name, t in found.items():
         parts[name, "MAE"] = (1000 * t["mae"]).round(1)
@@ -314,7 +545,18 @@ def side_by_side(
 def said(
     found: dict[str, pd.DataFrame], # Ratios by protocol
 ) -> str: # Three sentences
-    "Compare both kinds of sources with the best direct model, in plain English."
+    """Compare both kinds of sources with the best direct model, in plain English.
+
+    Parameters
+    ----------
+    found : dict[str, pd.DataFrame]
+        Ratios by protocol
+
+    Returns
+    -------
+    str
+        Three sentences
+    """
     name, table = list(found.items())[-1]
     rows = table.assign(mae=1000 * table["mae"], baseline=1000 * table.loc[BEST, "mae"])
     kinds = {OTHER: "With sources of other properties", KNOWN: "With sources that have learnt the conductivity of other polymers"}
@@ -328,7 +570,25 @@ def foretell(
     y: NDArray[np.float64], # Target
     splits: list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]], # Draws
 ) -> pd.DataFrame: # A row per draw, source and layer: scores on the training rows, and true gain (share of the error taken away)
-    "Score every source on the training rows, and see what it was worth on the others."
+    """Score every source on the training rows, and see what it was worth on the others.
+
+    Parameters
+    ----------
+    sources : list[SourceModel]
+        Sources that read the same table
+    table : NDArray[np.float64]
+        Their descriptors of the target, shape (n_samples, n_features)
+    y : NDArray[np.float64]
+        Target
+    splits : list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        Draws
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per draw, source and layer: scores on the training rows, and true gain (share of the
+        error taken away)
+    """
     layers = (-1, "output")
     table = table.astype(np.float32)
     read = read_layers(sources, Descriptors(table), layers)
@@ -347,7 +607,18 @@ def foretell(
 def agreement(
     scored: pd.DataFrame, # From `foretell`
 ) -> pd.Series: # Means over draws
-    "Compare the ranking with the truth."
+    """Compare the ranking with the truth.
+
+    Parameters
+    ----------
+    scored : pd.DataFrame
+        From `foretell`
+
+    Returns
+    -------
+    pd.Series
+        Means over draws
+    """
     each = scored.groupby("draw")
     first = scored.loc[each["mae"].idxmin()]
     wide = {"rank correlation": each.apply(lambda g: g["gain"].corr(-g["mae"], method="spearman")),
@@ -364,7 +635,26 @@ def held_out(
     n_draws: int, # Draws of them
     random_state: int, # Seed
 ) -> dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]: # Draws by what is held out
-    "Hold out the three largest of eight families, the highest values, and random polymers."
+    """Hold out the three largest of eight families, the highest values, and random polymers.
+
+    Parameters
+    ----------
+    X : NDArray[np.float64]
+        Columns by which polymers are alike
+    y : NDArray[np.float64]
+        Target
+    n : int
+        Training rows
+    n_draws : int
+        Draws of them
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        Draws by what is held out
+    """
     names = [*Constitution().get_feature_names_out(), *BACKBONE]
     scaled = StandardScaler().fit_transform(X)
     family = cluster_groups(X, 8 if len(y) > 100 else 4, random_state=random_state)
@@ -387,7 +677,26 @@ def reach(
     splits: dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]], # From `held_out`
     level: float = 0.9, # Share of polymers that the intervals should hold
 ) -> pd.DataFrame: # A row per tested polymer: prediction, bounds and truth
-    "Predict with intervals what is held out."
+    """Predict with intervals what is held out.
+
+    Parameters
+    ----------
+    models : dict[str, RegressorMixin]
+        Models by name
+    X : NDArray[np.float64]
+        All columns
+    y : NDArray[np.float64]
+        Target
+    splits : dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        From `held_out`
+    level : float, default=0.9
+        Share of polymers that the intervals should hold
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per tested polymer: prediction, bounds and truth
+    """
     parts = []
     for name, tests in splits.items():
         for k, (train, test) in enumerate(tests):
@@ -401,7 +710,18 @@ def reach(
 def reaching(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, RegressorMixin]: # Three models
-    "Make the models whose reach is tested."
+    """Make the models whose reach is tested.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Three models
+    """
     found = candidates(block)
     return {FOREST: pair(block, {"fragments": "forest"})["fragments, forest"], OTHER: found[OTHER]["groups + backbone, gaussian"], KNOWN: found[KNOWN]["line"]}
 
@@ -409,7 +729,19 @@ def reaching(
 def reach_table(
     far: pd.DataFrame, # From `reach`
 ) -> pd.DataFrame: # Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in mW/(m K)
-    "Sum up how far each model reaches."
+    """Sum up how far each model reaches.
+
+    Parameters
+    ----------
+    far : pd.DataFrame
+        From `reach`
+
+    Returns
+    -------
+    pd.DataFrame
+        Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in
+        mW/(m K)
+    """
     inside = (far["low"] <= far["measured"]) & (far["measured"] <= far["high"])
     each = far.assign(MAE=1000 * (far["predicted"] - far["measured"]).abs(), inside=inside, width=1000 * (far["high"] - far["low"]))
     return each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]].mean().unstack("method").swaplevel(axis=1)[list(far["method"].unique())]
@@ -418,7 +750,18 @@ def reach_table(
 def draw_reach(
     far: pd.DataFrame, # From `reach`
 ) -> plt.Figure: # A panel per method
-    "Draw the highest conductivities with their intervals."
+    """Draw the highest conductivities with their intervals.
+
+    Parameters
+    ----------
+    far : pd.DataFrame
+        From `reach`
+
+    Returns
+    -------
+    plt.Figure
+        A panel per method
+    """
     names = list(far["method"].unique())
     figure, axes = plt.subplots(1, len(names), figsize=(9, 3.4), layout="constrained", sharey=True)
     for ax, name in zip(axes, names):
@@ -437,7 +780,18 @@ PANELS = {"qm9_heat_capacity": "heat capacity (QM9)", "viscosity": "viscosity of
 def draw_panels(
     result: Evaluation, # The direct forest and one per source, first repeat
 ) -> plt.Figure: # Twelve panels
-    "Draw predictions against measurements, one panel per source."
+    """Draw predictions against measurements, one panel per source.
+
+    Parameters
+    ----------
+    result : Evaluation
+        The direct forest and one per source, first repeat
+
+    Returns
+    -------
+    plt.Figure
+        Twelve panels
+    """
     figure, axes = plt.subplots(3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True)
     shown = result.predictions.query("repeat == 0")
     for ax, (name, p) in zip(axes.flat, shown.groupby("method", sort=False)):
@@ -452,7 +806,13 @@ def draw_panels(
 def panels(
     X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], computed: bool, size: Size, random_state: int, **how: int | bool,
 ) -> Evaluation: # Measured: 5-fold, as published; computed: draws of 58
-    "Run a forest on the hidden layers of each single source."
+    """Run a forest on the hidden layers of each single source.
+
+    Returns
+    -------
+    Evaluation
+        Measured: 5-fold, as published; computed: draws of 58
+    """
     forest = heads()["forest"]
     single = {FOREST: on(block["fragments"], forest)} | {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
     splits = draws(X, 58, size.draws, random_state) if computed else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
@@ -463,7 +823,20 @@ def six(
     computed: bool, # PI1070's properties, or bundled measurements with a predicted conductivity
     sources: Sources, # For that prediction
 ) -> pd.DataFrame: # One row per polymer, one column per property; holes are NaN
-    "Join six properties of polymers."
+    """Join six properties of polymers.
+
+    Parameters
+    ----------
+    computed : bool
+        PI1070's properties, or bundled measurements with a predicted conductivity
+    sources : Sources
+        For that prediction
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per polymer, one column per property; holes are NaN
+    """
     if computed: names = {n: n.removeprefix("pi1070_").replace("_", " ") for n in
                           (COMPUTED, "pi1070_heat_capacity", "pi1070_density", "pi1070_refractive_index", "pi1070_bulk_modulus", "pi1070_volume_expansion")}
     else: names = {MEASURED: "conductivity", "polymer_glass_transition": "glass transition", "polymer_density": "density",
@@ -493,7 +866,23 @@ def draw_all(
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #0a7f9ad8
 @dataclass
 class Study:
-    "Tables of a run, for those who want more than the report."
+    """Tables of a run, for those who want more than the report.
+
+    Attributes
+    ----------
+    ratios : dict[str, pd.DataFrame], default=dict()
+        By protocol
+    scored : dict[str, pd.DataFrame], default=dict()
+        From `foretell`, by protocol
+    panels : Evaluation | None, default=None
+        Single sources on the main target
+    far : pd.DataFrame | None, default=None
+        From `reach`
+    names : list[str], default=list()
+        Data set of each source, or "encoder", in the order of `scored`
+    knowing : list[bool], default=list()
+        Which of these know the conductivity of polymers
+    """
     ratios: dict[str, pd.DataFrame] = field(default_factory=dict)  # By protocol
     scored: dict[str, pd.DataFrame] = field(default_factory=dict)  # From `foretell`, by protocol
     panels: Evaluation | None = None  # Single sources on the main target
@@ -519,7 +908,22 @@ def captions(
     properties: pd.DataFrame, # The table of `six`
     name: str, # Protocol that is drawn
 ) -> dict[str, str]: # One sentence per figure
-    "State what the figures show, with the numbers of this run."
+    """State what the figures show, with the numbers of this run.
+
+    Parameters
+    ----------
+    study : Study
+        A finished run
+    properties : pd.DataFrame
+        The table of `six`
+    name : str
+        Protocol that is drawn
+
+    Returns
+    -------
+    dict[str, str]
+        One sentence per figure
+    """
     errors, far = study.panels.summary()["mae"], reach_table(study.far)
     better = int((errors.drop(FOREST) < errors[FOREST]).sum())
     follows = properties.corr(method="spearman").iloc[0, 1:]
@@ -540,7 +944,24 @@ def run(
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
 ) -> Report: # Table, verdict and figures; `details` holds the fields of `Study`
-    "Predict the thermal conductivity of polymers with and without sources."
+    """Predict the thermal conductivity of polymers with and without sources.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads PI1070
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+
+    Returns
+    -------
+    Report
+        Table, verdict and figures; `details` holds the fields of `Study`
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     s, how, study = SIZES[size], {"n_jobs": n_jobs, "progress": progress}, Study()
     targets = {"measured": load(MEASURED)} | ({"computed": half(COMPUTED, reserve=True)} if s.computed else {})
