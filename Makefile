@@ -28,8 +28,9 @@ refresh: .venv/.installed-dev ## Run notebooks and keep their outputs: make refr
 	@$(if $(NB),,$(error say which: make refresh NB=nbs/00_core.ipynb))
 	@$(BIN)/python -m tools.refresh $(NB)
 
-prepare: .venv/.installed-dev ## Before a commit: export the modules, write their help, clean the notebooks, write the README
-	@$(BIN)/nbdev_export && $(BIN)/python -m tools.docstrings && $(BIN)/nbdev_clean && $(BIN)/python -m tools.nb2md
+prepare: .venv/.installed-dev ## Before a commit: export the modules with their help, clean the notebooks, write the README
+	@$(BIN)/nbdev_export && $(BIN)/python -m tools.docstrings && $(BIN)/nbdev_clean
+	@$(BIN)/python -m tools.nb2md && $(BIN)/python -m tools.style_debt
 
 constraints: ## Pin what a fresh environment resolves to today
 	@PYTHON=$(PYTHON) tools/constraints.sh
