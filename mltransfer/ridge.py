@@ -4,18 +4,18 @@
 
 # %% ../nbs/15_ridge.ipynb #1b8b5b86
 from __future__ import annotations
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .core import check_weight
 
 # %% auto #0
-__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV']
+__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV', 'KernelRidges']
 
 # %% ../nbs/15_ridge.ipynb #e238a2f9
 def _standardise(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -208,27 +208,45 @@ def column_ranges(
     return [range(begin, end) for begin, end in zip([0, *ends], ends)]
 
 # %% ../nbs/15_ridge.ipynb #0f978a83
-class _Blocks:
-    "Chosen columns standardised, clipped and centred, then scaled block by block to a mean squared length of one."
+class _Scaled:
+    "One block as a kernel reads it: standardised, clipped, centred, of mean squared length one."
 
-    def __init__(self, X: NDArray[np.float64], blocks: Sequence[Sequence[int]] | None, clip: float):
-        blocks = [range(X.shape[1])] if blocks is None else blocks
-        self.columns, self.clip = np.concatenate([np.asarray(b, dtype=int) for b in blocks]), clip
-        centre, scale = _standardise(X[None, :, self.columns])
-        self.centre, self.scale, self.middle, self.factor = centre[0], scale[0], 0.0, 1.0
+    def __init__(self, X: NDArray[np.float64], clip: float):
+        centre, scale = _standardise(X[None])
+        self.centre, self.scale, self.clip = centre[0], scale[0], clip
+        self.middle, self.factor = 0.0, 1.0
         Z = self(X)
         self.middle = Z.mean(0)
-        squares = ((Z - self.middle) ** 2).mean(0)
-        lengths = [squares[r.start : r.stop].sum() for r in column_ranges(map(len, blocks))]
-        self.factor = np.concatenate([np.full(len(b), 1 / np.sqrt(l) if l > 1e-9 else 1.0) for l, b in zip(lengths, blocks)])
+        length = ((Z - self.middle) ** 2).mean(0).sum()
+        if length > 1e-9: self.factor = 1 / np.sqrt(length)
+        self.Z = (Z - self.middle) * self.factor
 
     def __call__(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (np.clip((X[:, self.columns] - self.centre) / self.scale, -self.clip, self.clip) - self.middle) * self.factor
+        Z = np.clip((X - self.centre) / self.scale, -self.clip, self.clip)
+        return (Z - self.middle) * self.factor
+
+    def products(self, X: NDArray[np.float64] | None = None) -> _Products:
+        "Of new rows, or of the rows themselves, with these rows."
+        Z = self.Z if X is None else self(X)
+        return _Products(Z @ self.Z.T, np.einsum("ij,ij->i", Z, Z))
 
 
-def _squared_distances(A: NDArray[np.float64], B: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = (np.einsum("ij,ij->i", M, M) for M in (A, B))
-    return np.maximum(np.add.outer(*lengths) - 2 * A @ B.T, 0)
+class _Products(NamedTuple):
+    "Products of rows with the training rows, and squared lengths; those of several blocks add up."
+    products: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+
+    def squared_distances(self, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+        "To training rows of these squared lengths."
+        return np.maximum(np.add.outer(self.lengths, lengths) - 2 * self.products, 0)
+
+
+def _total(parts: Iterable[_Products]) -> _Products:
+    "Of blocks that stand side by side."
+    first, *rest = parts
+    products, lengths = first
+    for p, l in rest: products, lengths = products + p, lengths + l
+    return _Products(products, lengths)
 
 # %% ../nbs/15_ridge.ipynb #0688e81e
 def _middle(squared: NDArray[np.float64]) -> float:
@@ -329,36 +347,131 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
             self.loo_[used] = known
             return self
         weight = _above_zero(weight, y)
-        self._scaled = _Blocks(X, self.blocks, self.clip)
-        self._Z = self._scaled(X)
-        found = self._best_width(y, weight)
+        self._scaled = [_Scaled(X[:, b], self.clip) for b in self._columns(X)]
+        return self._fit(_total(s.products() for s in self._scaled), y, weight)
+
+    def _columns(self, X: NDArray[np.float64]) -> list[NDArray | slice]:
+        "Those of each block; without a copy where they are neighbours."
+        if self.blocks is None: return [slice(None)]
+        neighbours = lambda b: isinstance(b, range) and b.step == 1
+        return [slice(b.start, b.stop) if neighbours(b) else np.asarray(b, dtype=int) for b in self.blocks]
+
+    def _fit(
+        self, rows: _Products, y: NDArray[np.float64], weight: NDArray[np.float64],
+    ) -> KernelRidgeCV:
+        "Choose width and penalty."
+        self._lengths = rows.lengths
+        found = self._best_width(rows, y, weight)
         self.loo_, self.penalty_, self.width_ = found.loo, found.penalty, found.width
         self._weights, self._offset = found.weights, found.offset
         return self
 
-    def _best_width(self, y: NDArray[np.float64], weight: NDArray[np.float64]) -> _Solved:
-        "Start in the middle and go on, to either side, as long as the error falls."
-        if self.kernel == "linear": return _solve(self._Z @ self._Z.T, y, weight, self.penalties, np.inf)
-        squared, widths = _squared_distances(self._Z, self._Z), sorted(map(float, self.widths))
-        self._unit = _middle(squared)
-        solve = lambda w: _solve(np.exp(-squared / (w * self._unit)), y, weight, self.penalties, w)
+    def _best_width(
+        self, rows: _Products, y: NDArray[np.float64], weight: NDArray[np.float64],
+    ) -> _Solved:
+        "Start in the middle and go to the side on which the error falls, as long as it falls."
+        if self.kernel == "linear":
+            return _solve(rows.products, y, weight, self.penalties, np.inf)
+        squared = rows.squared_distances(rows.lengths)
+        self._unit, widths = _middle(squared), sorted(map(float, self.widths))
+        solve = lambda w: _solve(np.exp(squared / (-w * self._unit)), y, weight, self.penalties, w)
         at = (len(widths) - 1) // 2
         middle = best = solve(widths[at])
-        for side in (widths[:at][::-1], widths[at + 1 :]):
-            last = middle
+        for side in (widths[at + 1 :], widths[:at][::-1]): # wide ones win more often
             for width in side:
                 new = solve(width)
-                if new.error >= last.error: break
-                last = new
-            best = min(best, last, key=lambda s: s.error)
+                if new.error >= best.error: break
+                best = new
+            if best is not middle: break # it does not fall on both sides
         return best
 
-    def _kernel(self, Z: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.kernel == "linear": return Z @ self._Z.T
-        return np.exp(-_squared_distances(Z, self._Z) / (self.width_ * self._unit))
+    def _predict(self, new: _Products) -> NDArray[np.float64]:
+        "From the products of new rows with the training rows."
+        if self.kernel == "linear": return self._offset + new.products @ self._weights
+        squared = new.squared_distances(self._lengths)
+        return self._offset + np.exp(squared / (-self.width_ * self._unit)) @ self._weights
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         "Predict new rows."
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self._offset + self._kernel(self._scaled(X)) @ self._weights
+        blocks = zip(self._scaled, self._columns(X))
+        return self._predict(_total(s.products(X[:, b]) for s, b in blocks))
+
+# %% ../nbs/15_ridge.ipynb #a0b4d786
+class KernelRidges:
+    """Kernel ridge regressions of one target that read different ones of some shared blocks.
+
+    Parameters
+    ----------
+    models : Mapping[Hashable, KernelRidgeCV]
+        By any name; their `blocks` are not read
+    read : Mapping[Hashable, Sequence[str]]
+        Blocks that each of them reads
+    """
+
+    def __init__(
+        self,
+        models: Mapping[Hashable, KernelRidgeCV], # By any name; their `blocks` are not read
+        read: Mapping[Hashable, Sequence[str]], # Blocks that each of them reads
+    ):
+        self.models, self.read = models, read
+
+    def _totals(
+        self, parts: Mapping[str, _Products],
+    ) -> Iterator[tuple[Hashable, _Products]]:
+        "Each model with its sum; models that read the same blocks share it."
+        found: dict[tuple[str, ...], _Products] = {}
+        for name, blocks in self.read.items():
+            blocks = tuple(blocks)
+            if blocks not in found: found[blocks] = _total(parts[b] for b in blocks)
+            yield name, found[blocks]
+
+    def fit(
+        self,
+        blocks: Mapping[str, NDArray], # Of the training rows, each of shape (n_samples, n_columns)
+        y: NDArray[np.float64], # Target, shape (n_samples,)
+        sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,)
+    ) -> KernelRidges: # Itself
+        """Fit copies of all models; sets `models_`.
+
+        Parameters
+        ----------
+        blocks : Mapping[str, NDArray]
+            Of the training rows, each of shape (n_samples, n_columns)
+        y : NDArray[np.float64]
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Of each row, > 0, shape (n_samples,)
+
+        Returns
+        -------
+        KernelRidges
+            Itself
+        """
+        weight = _above_zero(sample_weight, y)
+        used = {b for names in self.read.values() for b in names}
+        self._scaled = {b: _Scaled(np.asarray(blocks[b], float), 3.0) for b in used}
+        parts = {b: s.products() for b, s in self._scaled.items()}
+        self.models_ = {name: clone(self.models[name])._fit(rows, y, weight)
+                        for name, rows in self._totals(parts)}
+        return self
+
+    def predict(
+        self,
+        blocks: Mapping[str, NDArray], # Of new rows
+    ) -> dict[Hashable, NDArray[np.float64]]: # Of each model, shape (n_new,)
+        """Predict new rows with each model.
+
+        Parameters
+        ----------
+        blocks : Mapping[str, NDArray]
+            Of new rows
+
+        Returns
+        -------
+        dict[Hashable, NDArray[np.float64]]
+            Of each model, shape (n_new,)
+        """
+        parts = {b: s.products(np.asarray(blocks[b], float)) for b, s in self._scaled.items()}
+        return {name: self.models_[name]._predict(new) for name, new in self._totals(parts)}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +31,7 @@ from .preselection import (Blocks, Copies, Given, KEPT, Labels, Screen, SourceRe
                                      inner_folds, kind_of, learnt_blocks, left_out, material_keys,
                                      mixing_weights, read_given, spans_decades)
 from .rank import Descriptors, OtherKind, rank, read_layers
-from .ridge import KernelRidgeCV, Ridges, column_ranges
+from .ridge import KernelRidgeCV, KernelRidges, Ridges, column_ranges
 from .source import ROWS, Layer, SourceModel, by_blocks
 from .splits import check_groups
 from .uncertainty import ConformalRegressor, bound_rank
@@ -41,6 +41,7 @@ __all__ = ['MeanOfRidges', 'Candidate', 'candidates', 'Shotgun', 'transfer_map']
 
 # %% ../nbs/70_shotgun.ipynb #0d4f6a92
 _FOREST = ("trees", "middle") # Heads that read one forest in two ways
+_FOLD_TREES = 30 # Of a forest that only judges; one that is kept has fifty
 
 
 def columns_tried(
@@ -193,16 +194,35 @@ def predict_candidates(
         out[j] = each.mean(0) if c.head == "trees" else trim_mean(each, 0.25, axis=0)
     return out
 
+# %% ../nbs/70_shotgun.ipynb #3fe2e1e6
+def _kernel_ridges(tried: Mapping[int, Candidate], blocks: Blocks) -> KernelRidges:
+    "Those among the candidates that are kernel ridge regressions, to be fitted together."
+    kernels = {j: c for j, c in tried.items() if isinstance(c.model, KernelRidgeCV)}
+    read = {j: [b for b in (*c.blocks, "conditions") if b in blocks] for j, c in kernels.items()}
+    return KernelRidges({j: c.model for j, c in kernels.items()}, read)
+
+
+def _judged(candidate: Candidate) -> Candidate:
+    "As a fold fits it: forests are smaller there."
+    if candidate.head not in _FOREST: return candidate
+    return replace(candidate, model=clone(candidate.model).set_params(n_estimators=_FOLD_TREES))
+
 
 def _one_fold(
     tried: Mapping[int, Candidate], blocks: Blocks, y: NDArray, weight: NDArray | None,
     train: NDArray, test: NDArray,
 ) -> dict[int, NDArray[np.float64]]:
     "Predictions of the rows of one fold that the candidates have not seen."
+    joined = {b: np.hstack(tables) for b, tables in blocks.items()}
+    weight = None if weight is None else weight[train]
+    kernels = _kernel_ridges(tried, blocks)
+    kernels.fit({b: t[train] for b, t in joined.items()}, y[train], weight)
+    found = kernels.predict({b: t[test] for b, t in joined.items()})
+    others = {j: _judged(c) for j, c in tried.items() if j not in found}
     seen, unseen = ({b: [t[rows] for t in tables] for b, tables in blocks.items()}
                     for rows in (train, test))
-    models = fit_candidates(tried, seen, y[train], None if weight is None else weight[train])
-    return predict_candidates(tried, models, unseen)
+    models = fit_candidates(others, seen, y[train], weight)
+    return found | predict_candidates(others, models, unseen)
 
 # %% ../nbs/70_shotgun.ipynb #3f46760e
 def candidates(
