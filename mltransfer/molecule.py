@@ -712,13 +712,16 @@ class Constitution(_OfUnits):
         return np.array([self._row(mol, queries) for mol in units])
 
     def _row(self, mol: Chem.Mol, queries: list[Chem.Mol]) -> NDArray[np.float64]:
-        symbols = [a.GetSymbol() for a in mol.GetAtoms()]
-        hydrogens = sum(a.GetTotalNumHs() for a in mol.GetAtoms())
+        atoms = list(mol.GetAtoms())
+        bonds = list(mol.GetBonds())
+        rings = mol.GetRingInfo()
+        symbols = [a.GetSymbol() for a in atoms]
+        hydrogens = sum(a.GetTotalNumHs() for a in atoms)
         elements = [symbols.count(e) + hydrogens * (e == "H") for e in self._elements]
         total = len(symbols) + hydrogens
         groups = [len(mol.GetSubstructMatches(q, maxMatches=100_000)) for q in queries]
-        small = [1 <= mol.GetRingInfo().MinBondRingSize(b.GetIdx()) <= 8 for b in mol.GetBonds()]
+        small = [1 <= rings.MinBondRingSize(b.GetIdx()) <= 8 for b in bonds]
         rotatable = sum(b.GetBondType() == Chem.BondType.SINGLE and not s and b.GetBeginAtom().GetDegree() > 1
-                        and b.GetEndAtom().GetDegree() > 1 for b, s in zip(mol.GetBonds(), small))
+                        and b.GetEndAtom().GetDegree() > 1 for b, s in zip(bonds, small))
         mass = Descriptors.MolWt(mol) / 1000  # kg/mol
         return np.array([total, *elements, total - sum(elements), *groups, rotatable]) / mass

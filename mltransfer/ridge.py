@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .core import check_weight
 
 # %% auto #0
-__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV', 'KernelRidges']
+__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV']
 
 # %% ../nbs/15_ridge.ipynb #e238a2f9
 def _standardise(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -213,8 +213,11 @@ class _Scaled:
 
     def __init__(self, X: NDArray[np.float64], clip: float):
         centre, scale = _standardise(X[None])
-        self.centre, self.scale, self.clip = centre[0], scale[0], clip
-        self.middle, self.factor = 0.0, 1.0
+        self.centre = centre[0]
+        self.scale = scale[0]
+        self.clip = clip
+        self.middle = 0.0
+        self.factor = 1.0
         Z = self(X)
         self.middle = Z.mean(0)
         length = ((Z - self.middle) ** 2).mean(0).sum()
@@ -229,6 +232,12 @@ class _Scaled:
         "Of new rows, or of the rows themselves, with these rows."
         Z = self.Z if X is None else self(X)
         return _Products(Z @ self.Z.T, np.einsum("ij,ij->i", Z, Z))
+
+
+def _as_slice(columns: Sequence[int]) -> NDArray | slice:
+    "Columns that stand side by side as a slice, which makes no copy."
+    if isinstance(columns, range) and columns.step == 1: return slice(columns.start, columns.stop)
+    return np.asarray(columns, dtype=int)
 
 
 class _Products(NamedTuple):
@@ -353,8 +362,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
     def _columns(self, X: NDArray[np.float64]) -> list[NDArray | slice]:
         "Those of each block; without a copy where they are neighbours."
         if self.blocks is None: return [slice(None)]
-        neighbours = lambda b: isinstance(b, range) and b.step == 1
-        return [slice(b.start, b.stop) if neighbours(b) else np.asarray(b, dtype=int) for b in self.blocks]
+        return list(map(_as_slice, self.blocks))
 
     def _fit(
         self, rows: _Products, y: NDArray[np.float64], weight: NDArray[np.float64],

@@ -198,7 +198,8 @@ def predict_candidates(
 def _kernel_ridges(tried: Mapping[int, Candidate], blocks: Blocks) -> KernelRidges:
     "Those among the candidates that are kernel ridge regressions, to be fitted together."
     kernels = {j: c for j, c in tried.items() if isinstance(c.model, KernelRidgeCV)}
-    read = {j: [b for b in (*c.blocks, "conditions") if b in blocks] for j, c in kernels.items()}
+    also = ("conditions",) if "conditions" in blocks else ()
+    read = {j: (*c.blocks, *also) for j, c in kernels.items()}
     return KernelRidges({j: c.model for j, c in kernels.items()}, read)
 
 
