@@ -21,12 +21,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted
 
-from .candidates import MiddleTrees, on, stack
+from .heads import MiddleTrees, on, stack
 from .core import Task, check_target, is_table, settled
 from .finetune import begin_from
 from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
-from .rank import Descriptors, untrained_like
+from .rank import DescriptorTables, untrained_like
 from .repeat_units import check_kind
 from .source import EstimatorSource, SourceModel
 from .splits import check_groups, group_folds
@@ -329,7 +329,7 @@ def _bent(X: NDArray[np.floating], y: NDArray[np.float64], groups: NDArray, rand
 def _read(sources: Sequence[SourceModel], X: ArrayLike | Iterable[Any]) -> NDArray[np.float32]:
     "The table that all sources read; sources of polymers take no monomers."
     if not is_table(X) and {t.kind for s in sources for t in s.tasks} == {"polymer"}: X = check_kind(X, "polymer")
-    return Descriptors(X).of(sources[0])
+    return DescriptorTables(X).of(sources[0])
 
 
 def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | None, n: int) -> tuple[NDArray[np.float64], NDArray]:

@@ -15,7 +15,8 @@ from .core import Kind, check_table, log_target, read_rows
 from .featurizers import build_featurizer, featurizer_parts
 from .keys import KEYS, has_open_ends
 from .library import Library
-from .rank import Descriptors, read_layers, source_names, source_pieces, untrained_like
+from .rank import (DescriptorTables, read_layers, source_names, source_pieces,
+                             untrained_like)
 from .ridge import KernelRidgeCV, Ridges, column_ranges
 from .source import EstimatorSource, Layer, SourceModel
 from .splits import check_groups, group_folds
@@ -180,14 +181,14 @@ Blocks = dict[str, list[NDArray[np.floating]]] # Tables by name of the block
 
 
 def descriptor_blocks(
-    X: Descriptors, # Rows
+    X: DescriptorTables, # Rows
     source: SourceModel, # Whose descriptors are read
 ) -> Blocks: # One table per part of its featurizer
     """Split the descriptor table of a source into the parts of its featurizer.
 
     Parameters
     ----------
-    X : Descriptors
+    X : DescriptorTables
         Rows
     source : SourceModel
         Whose descriptors are read
@@ -282,7 +283,7 @@ class SourceReader:
             pairs = [(i, s) for i, s in zip(positions, self.read(positions)) if s is not None]
             if pairs: yield [i for i, _ in pairs], [s for _, s in pairs]
 
-    def single(self, X: Descriptors, chosen: Sequence[tuple[int, Layer]]) -> list[NDArray]:
+    def single(self, X: DescriptorTables, chosen: Sequence[tuple[int, Layer]]) -> list[NDArray]:
         "Return the tables of some sources and layers."
         found = {i: self.read([i])[0] for i, _ in chosen}
         return [read_layers([found[i]], X, (l,))[0][2] for i, l in chosen]
@@ -298,7 +299,7 @@ def depth(source: SourceModel) -> int:
 
 def learnt_blocks(
     reader: SourceReader, # Of the sources
-    X: Descriptors, # Rows
+    X: DescriptorTables, # Rows
     *,
     layers: Sequence[Layer] = (), # Which layers are shown to `see`
     see: See | None = None, # Is shown position, layer and activations of each piece
@@ -311,7 +312,7 @@ def learnt_blocks(
     ----------
     reader : SourceReader
         Of the sources
-    X : Descriptors
+    X : DescriptorTables
         Rows
     layers : Sequence[Layer], default=()
         Which layers are shown to `see`

@@ -26,14 +26,15 @@ from .ridge import Ridges
 from .source import CrystalSource, EstimatorSource, Layer, SourceModel, check_sources
 
 # %% auto #0
-__all__ = ['OtherKind', 'Descriptors', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces', 'rank']
+__all__ = ['OtherKind', 'DescriptorTables', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces',
+           'rank']
 
 # %% ../nbs/54_rank.ipynb #0f053e01
 class OtherKind(ValueError):
     "Most rows are nothing that the sources can read, as formulas are for sources of molecules."
 
 
-class Descriptors:
+class DescriptorTables:
     """The descriptor table that each source reads, computed once per featurizer, from raw inputs or a given table.
 
     Parameters
@@ -46,13 +47,13 @@ class Descriptors:
         self,
         X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptor table that all sources read
     ):
-        if isinstance(X, Descriptors): self.__dict__.update(X.__dict__); return
+        if isinstance(X, DescriptorTables): self.__dict__.update(X.__dict__); return
         if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
         self.given = is_table(X)
         self.X = X if self.given else as_rows(X)
         if not len(self.X): raise ValueError("X has no rows; give at least one material")
         self.tables: dict[str, NDArray[np.float32]] = {}
-        self._of: tuple[Descriptors, Sequence[int]] | None = None # a choice of the rows of another
+        self._of: tuple[DescriptorTables, Sequence[int]] | None = None # rows of another one
 
     def __len__(self) -> int: return len(self.X)
     def __getstate__(self) -> dict[str, Any]: return self.__dict__ | {"tables": {}}
@@ -62,7 +63,7 @@ class Descriptors:
         rows: Sequence[int], # Positions
         *,
         alone: bool = False, # Never compute what the other rows need
-    ) -> Descriptors: # Of these rows
+    ) -> DescriptorTables: # Of these rows
         """Choose some rows; what was computed for all of them is not computed again.
 
         Parameters
@@ -74,10 +75,11 @@ class Descriptors:
 
         Returns
         -------
-        Descriptors
+        DescriptorTables
             Of these rows
         """
-        some = Descriptors(_safe_indexing(self.X, list(rows)) if self.given else [self.X[i] for i in rows])
+        chosen = _safe_indexing(self.X, list(rows)) if self.given else [self.X[i] for i in rows]
+        some = DescriptorTables(chosen)
         if not alone: some._of = self, rows
         return some
 
@@ -101,7 +103,7 @@ class Descriptors:
 # %% ../nbs/54_rank.ipynb #9a489631
 def read_layers(
     sources: Sequence[SourceModel], # A few sources
-    X: Descriptors, # Of the target's materials
+    X: DescriptorTables, # Of the target's materials
     layers: Sequence[Layer] | None = None, # Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
 ) -> list[tuple[int, Layer, NDArray[np.float32]]]: # Position of the source, layer, activations of shape (n_samples, n_units)
     """Read the layers that each source has; one without hidden layers gives its predictions only.
@@ -110,7 +112,7 @@ def read_layers(
     ----------
     sources : Sequence[SourceModel]
         A few sources
-    X : Descriptors
+    X : DescriptorTables
         Of the target's materials
     layers : Sequence[Layer] | None, default=None
         Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
@@ -296,7 +298,8 @@ def rank(
     pd.DataFrame
         One row per source and layer, and the rows they are to be compared with, best first
     """
-    X, y = Descriptors(X), check_target(y, 5, varies=True)
+    X = DescriptorTables(X)
+    y = check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")
     names = source_names(sources, ids)
     random_state = settled(random_state)

@@ -6,12 +6,14 @@
 from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache, reduce
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem.Descriptors import MolWt
 
-from .core import Kind, as_rows, bad_rows
+from .core import Featurizer, Kind, as_rows, bad_rows
 from mltransfer.keys import (
     group_key, has_open_ends, is_copolymer, molecule_key, open_ends, polymer_key, shortest_units,
 )
@@ -19,7 +21,7 @@ from mltransfer.keys import (
 if TYPE_CHECKING: from PIL.Image import Image
 
 # %% auto #0
-__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw', 'check_kind']
+__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw', 'check_kind', 'UnitFeaturizer']
 
 # %% ../nbs/13_repeat_units.ipynb #329f9a0a
 def chain(
@@ -239,3 +241,29 @@ def check_kind(
     if bad := [(i, row, "; ".join(w)) for i, (row, w) in enumerate(zip(rows, why)) if all(w)]:
         raise bad_rows(f"a {' or '.join(kinds)}", bad, len(rows), " ".join(_REMEDY[k] for k in kinds))
     return rows
+
+# %% ../nbs/13_repeat_units.ipynb #afd4d4ec
+class _Mixture(NamedTuple):
+    "The units of a copolymer as they were read, and their mass fractions."
+    units: list[Any]
+    shares: list[float]
+
+
+class UnitFeaturizer(Featurizer):
+    "Describe molecules and repeat units; a copolymer gets the mean of its units by mass."
+
+    def _read_unit(self, row: Any) -> Any: raise NotImplementedError
+    def _describe(self, units: list[Any]) -> NDArray[Any]: raise NotImplementedError
+
+    def _read(self, row: Any) -> Any:
+        if not is_copolymer(row): return self._read_unit(row)
+        shares = mass_fractions(row)
+        return _Mixture([self._read_unit(unit) for unit in shares], list(shares.values()))
+
+    def _compute(self, rows: list[Any]) -> NDArray[Any]:
+        if not any(isinstance(row, _Mixture) for row in rows): return self._describe(rows)
+        mixtures = [row if isinstance(row, _Mixture) else _Mixture([row], [1.0]) for row in rows]
+        Z = np.asarray(self._describe([unit for m in mixtures for unit in m.units]), dtype=float)
+        shares = np.concatenate([m.shares for m in mixtures])
+        starts = np.cumsum([0, *(len(m.units) for m in mixtures[:-1])])
+        return np.add.reduceat(Z * shares[:, None], starts, axis=0)

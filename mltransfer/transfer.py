@@ -24,7 +24,7 @@ from mltransfer.source import (
 )
 
 # %% auto #0
-__all__ = ['FrozenFeatures', 'SourcePrediction', 'Rescaled', 'Residual']
+__all__ = ['FrozenFeatures', 'SourcePrediction', 'RescaledRegressor', 'ResidualRegressor']
 
 # %% ../nbs/51_transfer.ipynb #3af75e06
 def _check_sources(sources: SourceModel | Sequence[SourceModel]) -> list[SourceModel]:
@@ -225,7 +225,7 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         return np.asarray(list(named or [t.property for t in self.tasks_]), dtype=object)
 
 # %% ../nbs/51_transfer.ipynb #a0ef469e
-class Rescaled(RegressorMixin, BaseEstimator):
+class RescaledRegressor(RegressorMixin, BaseEstimator):
     """Predict the target by the source's own prediction: as it is before `fit`, moved and stretched after it.
 
     Parameters
@@ -265,7 +265,7 @@ class Rescaled(RegressorMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
-    ) -> Rescaled: # Itself
+    ) -> RescaledRegressor: # Itself
         """Fit the line; sets `line_`, a regression of what the source misses on what it says.
 
         Parameters
@@ -279,7 +279,7 @@ class Rescaled(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        Rescaled
+        RescaledRegressor
             Itself
         """
         self._fit_line(*self._weighed(_given(self, X, reset=True), y, sample_weight))
@@ -314,7 +314,7 @@ class Rescaled(RegressorMixin, BaseEstimator):
         return tags
 
 # %% ../nbs/51_transfer.ipynb #ae17e3db
-class Residual(Rescaled):
+class ResidualRegressor(RescaledRegressor):
     """Learn what the rescaled prediction of the sources misses.
 
     Parameters
@@ -342,7 +342,7 @@ class Residual(Rescaled):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
-    ) -> Residual: # Itself
+    ) -> ResidualRegressor: # Itself
         """Fit the line, then the head on what is left; sets `line_` and `head_`.
 
         Parameters
@@ -356,7 +356,7 @@ class Residual(Rescaled):
 
         Returns
         -------
-        Residual
+        ResidualRegressor
             Itself
         """
         X, y, weight = self._weighed(_given(self, X, reset=True), y, sample_weight)

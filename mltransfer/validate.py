@@ -27,7 +27,7 @@ from sklearn.utils.validation import _num_samples, column_or_1d
 from tqdm.auto import tqdm
 
 from . import __version__
-from .audit import LeakageWarning, Splits, check_splits
+from .auditing import LeakageWarning, Splits, check_splits
 from .core import Task, as_rows, check_target, check_weight, fit_params, log_target, seeds
 from .library import Library
 from .metrics import mae, scores

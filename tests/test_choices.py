@@ -7,7 +7,7 @@ from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build
-from mltransfer.shotgun import Shotgun
+from mltransfer.search import Shotgun
 from mltransfer.source import SourceModel
 from mltransfer.validate import untrained
 

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from mltransfer.audit import seen_by
+from mltransfer.auditing import seen_by
 from mltransfer.cases.cross_property_together import FOLDS, WAYS, learn, line, predict_all, run, split_formulas, unseen
 from mltransfer.data import Dataset, load
 from mltransfer.published import distinct

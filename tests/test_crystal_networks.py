@@ -219,7 +219,7 @@ def test_what_reads_tables_refuses_a_graph_network():
     from mltransfer.crystal import CrystalGraphs
     from mltransfer.finetune import FineTune
     from mltransfer.rank import rank
-    from mltransfer.shotgun import Shotgun
+    from mltransfer.search import Shotgun
     from mltransfer.source import CrystalSource
     from mltransfer.transfer import FrozenFeatures
     from mltransfer.validate import untrained

@@ -16,7 +16,7 @@ from mltransfer.molecule import Constitution
 from mltransfer.networks import build_network
 from mltransfer.source import EstimatorSource, SourceModel
 from mltransfer.training import Schedule
-from mltransfer.transfer import FrozenFeatures, Rescaled, SourcePrediction
+from mltransfer.transfer import FrozenFeatures, RescaledRegressor, SourcePrediction
 
 few = Schedule(epochs=3)
 RAW = "what is not a 2-d array or frame is raw input; the featurizer of the source refuses it in its own words"
@@ -147,7 +147,7 @@ def test_monomers_are_not_taken_for_repeat_units():
                          x_scaling=np.tile([[0.0], [1.0]], n), y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
     units = ["*CC*", "*CC(*)C", "*CC(*)c1ccccc1", "*CCO*", "*CC(*)Cl", "*CC(*)F"]
     model = FineTune(source, schedule=few).fit(units, np.arange(6.0))
-    for model_ in (model, FrozenFeatures(source).fit(units), SourcePrediction(source).fit(units), Rescaled(source).fit(units, np.arange(6.0))):
+    for model_ in (model, FrozenFeatures(source).fit(units), SourcePrediction(source).fit(units), RescaledRegressor(source).fit(units, np.arange(6.0))):
         read = getattr(model_, "transform", getattr(model_, "predict", None))
         with pytest.raises(ValueError, match="1 of 2 rows cannot be used as a polymer(.|\n)*row 1: 'C=C': has no open ends"): read(["*CC*", "C=C"])
         with pytest.raises(ValueError, match="row 0: 'C=C'"): model_.fit(["C=C", *units[1:]], np.arange(6.0))

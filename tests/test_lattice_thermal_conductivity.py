@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
-from mltransfer.audit import seen_by
+from mltransfer.auditing import seen_by
 from mltransfer.cases import lattice_thermal_conductivity as study
 from mltransfer.library import Library
 

@@ -16,19 +16,25 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mltransfer.composition import MoleculeComposition
 from mltransfer.keys import open_ends, read_smiles
-from mltransfer.molecule import (
-    MACCS, SECFP, AtomPair, CDKLikeExtended, CDKLikeGraph, CDKLikeHybridization, CDKLikeStandard, Constitution, EState, FeatureMorgan,
-    KlekotaRoth, Layered, Morgan, Path as PathFingerprint, Pattern, PubChem, RDKitDescriptors, SparseFilter, TopologicalTorsion,
-    rcdk_nine,
+from mltransfer.fingerprints import (
+    AtomPairFingerprint, CDKExtendedFingerprint, CDKGraphFingerprint,
+    CDKHybridizationFingerprint, CDKStandardFingerprint, EStateFingerprint,
+    FeatureMorganFingerprint, KlekotaRothFingerprint, LayeredFingerprint,
+    MACCSFingerprint, MorganFingerprint, PatternFingerprint, PubChemFingerprint,
+    SECFPFingerprint, SparseFilter, TopologicalTorsionFingerprint,
+    published_fingerprints,
 )
+from mltransfer.molecule import Constitution, Path as PathFingerprint, RDKitDescriptors
 from mltransfer.repeat_units import Repeat, chain, read_molecule
 
-counting = [Morgan, FeatureMorgan, AtomPair, TopologicalTorsion, PathFingerprint, EState,
-            CDKLikeStandard, CDKLikeExtended, CDKLikeGraph, CDKLikeHybridization]
+counting = [MorganFingerprint, FeatureMorganFingerprint, AtomPairFingerprint, TopologicalTorsionFingerprint,
+            PathFingerprint, EStateFingerprint,
+            CDKStandardFingerprint, CDKExtendedFingerprint, CDKGraphFingerprint, CDKHybridizationFingerprint]
 fingerprints = [f for k in counting for f in (k(), k(counts=True), k(counts=True, per_heavy_atom=True))]
-fingerprints += [Layered(), SECFP(), Pattern(), MACCS(), Morgan(64, radius=3, ring_membership=True)]
+fingerprints += [LayeredFingerprint(), SECFPFingerprint(), PatternFingerprint(), MACCSFingerprint(),
+                 MorganFingerprint(64, radius=3, ring_membership=True)]
 native = [*fingerprints, Constitution(), RDKitDescriptors()]
-borrowed = [PubChem(), KlekotaRoth(), KlekotaRoth(counts=True)]
+borrowed = [PubChemFingerprint(), KlekotaRothFingerprint(), KlekotaRothFingerprint(counts=True)]
 each_native = pytest.mark.parametrize("featurizer", native, ids=repr)
 each_fingerprint = pytest.mark.parametrize("featurizer", fingerprints, ids=repr)
 molecules = ["C", "CCO", "[H][H]", "Cn1cnc2c1c(=O)n(C)c(=O)n2C", "CC(C)Cc1ccc(C(C)C(=O)O)cc1", "C1CC2CCC1C2", "O=C([O-])c1ccccc1.[Na+]",
@@ -115,7 +121,7 @@ def test_no_spelling_of_a_chain_changes_a_property(featurizer):
     np.testing.assert_array_equal(Z, np.repeat(Z[:, :1], 5, axis=1))
 
 
-@pytest.mark.parametrize("featurizer", [k(counts=True, per_heavy_atom=True) for k in counting if k is not AtomPair] + [Layered(), SECFP()], ids=repr)
+@pytest.mark.parametrize("featurizer", [k(counts=True, per_heavy_atom=True) for k in counting if k is not AtomPairFingerprint] + [LayeredFingerprint(), SECFPFingerprint()], ids=repr)
 @pytest.mark.parametrize("unit, middle", [("*CC*", "C"), ("*OCC*", "OCC"), ("*O[Si](*)(C)C", "O[Si](C)(C)")])
 def test_the_ring_is_the_inside_of_a_long_chain(featurizer, unit, middle):
     "What two long chains differ by is what one more unit adds; a ring has nothing else."
@@ -126,7 +132,7 @@ def test_the_ring_is_the_inside_of_a_long_chain(featurizer, unit, middle):
 
 
 def test_an_alkane_has_no_ring_bit_unless_asked():
-    for kind in (Morgan, Layered, SECFP):
+    for kind in (MorganFingerprint, LayeredFingerprint, SECFPFingerprint):
         blind, seeing = (kind(ring_membership=r).transform(["*CC*", "C" * 60]) for r in (False, True))
         assert (blind[0] <= blind[1]).all() and not (seeing[0] <= seeing[1]).all()
 
@@ -142,17 +148,17 @@ def test_all_stand_ins_work_everywhere(repeat):
 bit = lambda v: np.array(v)
 secfp = rdMHFPFingerprint.MHFPEncoder()
 theirs = {
-    Morgan(ring_membership=True): AllChem.GetMorganGenerator(2).GetFingerprintAsNumPy,
-    Morgan(512, radius=3, ring_membership=True, counts=True): AllChem.GetMorganGenerator(3, fpSize=512).GetCountFingerprintAsNumPy,
-    FeatureMorgan(): AllChem.GetMorganGenerator(2, atomInvariantsGenerator=AllChem.GetMorganFeatureAtomInvGen()).GetFingerprintAsNumPy,
-    AtomPair(counts=True): AllChem.GetAtomPairGenerator().GetCountFingerprintAsNumPy,
-    TopologicalTorsion(counts=True): AllChem.GetTopologicalTorsionGenerator().GetCountFingerprintAsNumPy,
+    MorganFingerprint(ring_membership=True): AllChem.GetMorganGenerator(2).GetFingerprintAsNumPy,
+    MorganFingerprint(512, radius=3, ring_membership=True, counts=True): AllChem.GetMorganGenerator(3, fpSize=512).GetCountFingerprintAsNumPy,
+    FeatureMorganFingerprint(): AllChem.GetMorganGenerator(2, atomInvariantsGenerator=AllChem.GetMorganFeatureAtomInvGen()).GetFingerprintAsNumPy,
+    AtomPairFingerprint(counts=True): AllChem.GetAtomPairGenerator().GetCountFingerprintAsNumPy,
+    TopologicalTorsionFingerprint(counts=True): AllChem.GetTopologicalTorsionGenerator().GetCountFingerprintAsNumPy,
     PathFingerprint(): Chem.RDKFingerprint,
-    Layered(ring_membership=True): lambda m: Chem.LayeredFingerprint(m, layerFlags=0x3F),
-    SECFP(ring_membership=True): secfp.EncodeSECFPMol,
-    Pattern(): Chem.PatternFingerprint,
-    MACCS(): lambda m: bit(MACCSkeys.GenMACCSKeys(m))[1:],
-    EState(counts=True): lambda m: Fingerprinter.FingerprintMol(m)[0],
+    LayeredFingerprint(ring_membership=True): lambda m: Chem.LayeredFingerprint(m, layerFlags=0x3F),
+    SECFPFingerprint(ring_membership=True): secfp.EncodeSECFPMol,
+    PatternFingerprint(): Chem.PatternFingerprint,
+    MACCSFingerprint(): lambda m: bit(MACCSkeys.GenMACCSKeys(m))[1:],
+    EStateFingerprint(counts=True): lambda m: Fingerprinter.FingerprintMol(m)[0],
     RDKitDescriptors(): lambda m: [v for k, v in Descriptors.CalcMolDescriptors(m).items() if k != "Ipc"],
 }
 
@@ -181,10 +187,12 @@ def test_concentrations_of_a_molecule_without_heavy_atoms_are_finite():
 
 def test_what_the_cdk_like_kinds_see():
     same = lambda kind, a, b: bool(np.array_equal(*kind(counts=True).transform([a, b])))
-    assert same(CDKLikeGraph, "CC=O", "CCO") and not same(CDKLikeStandard, "CC=O", "CCO")
-    assert same(CDKLikeGraph, "C1CCCCC1", "c1ccccc1") and not same(CDKLikeHybridization, "C1CCCCC1", "c1ccccc1")
-    assert same(CDKLikeHybridization, "C=CC=C", "C=CC=C") and not same(CDKLikeGraph, "CC=O", "CC=S")
-    rings = pd.DataFrame(CDKLikeExtended(counts=True).transform(["C1CC1", "c1ccc2ccccc2c1", "C1CCCCCCCC1", "*CC*"])[:, -6:])
+    assert same(CDKGraphFingerprint, "CC=O", "CCO") and not same(CDKStandardFingerprint, "CC=O", "CCO")
+    assert same(CDKGraphFingerprint, "C1CCCCC1", "c1ccccc1")
+    assert not same(CDKHybridizationFingerprint, "C1CCCCC1", "c1ccccc1")
+    assert same(CDKHybridizationFingerprint, "C=CC=C", "C=CC=C")
+    assert not same(CDKGraphFingerprint, "CC=O", "CC=S")
+    rings = pd.DataFrame(CDKExtendedFingerprint(counts=True).transform(["C1CC1", "c1ccc2ccccc2c1", "C1CCCCCCCC1", "*CC*"])[:, -6:])
     assert rings.to_numpy().tolist() == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 2, 0, 0], [0] * 6, [0] * 6]
 
 
@@ -215,7 +223,7 @@ def test_one_material_has_one_row_of_descriptors(featurizer):
 @given(st.sampled_from([ways for ways in spellings if isinstance(ways[0], str) and "*" not in ways[0]]), st.randoms(use_true_random=False))
 def test_no_order_of_atoms_or_spelling_of_charges_changes_a_row(ways, random):
     turned = [shuffled(Chem.MolFromSmiles(w), random) for w in ways]
-    for featurizer in (Morgan(256, counts=True, per_heavy_atom=True), Constitution(), MoleculeComposition()):
+    for featurizer in (MorganFingerprint(256, counts=True, per_heavy_atom=True), Constitution(), MoleculeComposition()):
         Z = featurizer.transform([*ways, *turned])
         np.testing.assert_array_equal(Z, Z[[0] * len(Z)])
 
@@ -229,10 +237,12 @@ def test_a_copolymer_is_its_units_by_mass():
     atoms = MoleculeComposition().set_output(transform="pandas").transform([mixed, alternating])
     atoms = atoms.loc[:, ~atoms.columns.str.startswith("sum:")].to_numpy() # sums are per mole of units
     np.testing.assert_allclose(*atoms, rtol=1e-4, atol=1e-4)
-    a, b, both = Morgan(256).transform(["*CC*", "*CC(*)c1ccccc1", {"*CC*": 0.5, "*CC(*)c1ccccc1": 0.5}])
+    blend = {"*CC*": 0.5, "*CC(*)c1ccccc1": 0.5}
+    a, b, both = MorganFingerprint(256).transform(["*CC*", "*CC(*)c1ccccc1", blend])
     np.testing.assert_allclose(both, 0.2122 * a + 0.7878 * b, atol=1e-3)
-    with pytest.raises(ValueError, match="row 1: .*fraction of .* must be positive"): Morgan(64).fit(["*CC*", {"*CC*": -1}])
-    assert list(Morgan(64).readable([{"*CC*": 1, "*CC(*)C": 1}, {"*CC*": 0}, "*CC"])) == [True, False, False]
+    with pytest.raises(ValueError, match="row 1: .*fraction of .* must be positive"): MorganFingerprint(64).fit(["*CC*", {"*CC*": -1}])
+    rows = [{"*CC*": 1, "*CC(*)C": 1}, {"*CC*": 0}, "*CC"]
+    assert list(MorganFingerprint(64).readable(rows)) == [True, False, False]
 
 
 # ---- constitution
@@ -315,7 +325,8 @@ def test_all_bad_rows_are_in_one_error(featurizer):
 
 
 def test_kinds_join_into_one_table():
-    union = make_union(Morgan(128), Layered(128), MACCS(), EState(counts=True), Constitution(), RDKitDescriptors(["TPSA"]))
+    fingerprints = [MorganFingerprint(128), LayeredFingerprint(128), MACCSFingerprint(), EStateFingerprint(counts=True)]
+    union = make_union(*fingerprints, Constitution(), RDKitDescriptors(["TPSA"]))
     table = make_pipeline(union, SparseFilter(max_features=20, random_state=0)).set_output(transform="pandas").fit_transform(molecules[:6])
     assert table.shape == (6, 20) and table.columns.is_unique
 
@@ -375,11 +386,14 @@ def test_borrowed_kinds(featurizer):
 
 @pytest.mark.fingerprints
 def test_nine_kinds_have_11106_columns():
-    table = rcdk_nine().set_output(transform="pandas").fit_transform(["CCO", "*OCC*", "*COCCOC*"])
+    nine = published_fingerprints().set_output(transform="pandas")
+    table = nine.fit_transform(["CCO", "*OCC*", "*COCCOC*"])
     assert table.shape == (3, 11_106) and table.columns.is_unique and (table.iloc[1] == table.iloc[2]).all()
 
 
-@pytest.mark.parametrize("made", [Morgan, AtomPair, TopologicalTorsion, PathFingerprint, Layered, SECFP, CDKLikeExtended])
+@pytest.mark.parametrize("made", [
+    MorganFingerprint, AtomPairFingerprint, TopologicalTorsionFingerprint, PathFingerprint, LayeredFingerprint,
+    SECFPFingerprint, CDKExtendedFingerprint])
 def test_a_fingerprint_without_columns_is_refused(made):
     with pytest.raises(ValueError, match="n_bits must be at least"): made(0).fit_transform(["CCO"])
     assert made(np.int64(64)).fit_transform(["CCO"]).shape == (1, 64), "a number of NumPy, as a grid search gives it"

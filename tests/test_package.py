@@ -17,7 +17,31 @@ def test_importing_the_package_loads_nothing_heavy():
     heavy = ["torch", "pandas", "numpy", "sklearn", "rdkit", "pymatgen", "matplotlib"]
     code = f"import mltransfer, sys; sys.exit(str([m for m in {heavy} if m in sys.modules]))"
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert run.stderr.strip() == "[]", "mltransfer/__init__.py holds the version and nothing else"
+    assert run.stderr.strip() == "[]", "mltransfer/__init__.py imports nothing by itself"
+
+
+def test_the_face_shows_what_people_need():
+    "Also after every module was imported: a module never hides a name of the face."
+    code = """
+import importlib, json, mltransfer, pkgutil
+names = [m.name for m in pkgutil.walk_packages(mltransfer.__path__, "mltransfer.")]
+for name in names: importlib.import_module(name)
+face = [n for n in mltransfer.__all__ if n != "__version__"]
+assert set(mltransfer.__all__) <= set(dir(mltransfer))
+print(json.dumps([n for n in face if not callable(getattr(mltransfer, n)) and n != "cases"]))
+print(json.dumps(sorted(dir(mltransfer.cases))))
+assert callable(mltransfer.cases.refractive_index.run)
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    hidden, cases = run.stdout.splitlines()
+    assert hidden == "[]" and "polymer_heat_capacity" in cases
+
+
+def test_an_unknown_name_of_the_face_is_an_error():
+    import mltransfer
+    with pytest.raises(AttributeError, match="names are .*Shotgun"): mltransfer.shotgun_
+    with pytest.raises(AttributeError, match="there are cross_property"): mltransfer.cases.none
 
 
 def test_version_is_one():

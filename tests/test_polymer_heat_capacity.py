@@ -7,8 +7,8 @@ import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
 
-from mltransfer.audit import seen_by
-from mltransfer.candidates import stack
+from mltransfer.auditing import seen_by
+from mltransfer.heads import stack
 from mltransfer.cases import polymer_heat_capacity as case
 from mltransfer.data import Dataset, load
 from mltransfer.featurizers import usual_descriptors

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
 
-from mltransfer.audit import seen_by
+from mltransfer.auditing import seen_by
 from mltransfer.cases import polymer_thermal_conductivity as case
 from mltransfer.data import load
 from mltransfer.keys import in_reserve, polymer_key

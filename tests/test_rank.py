@@ -12,9 +12,10 @@ from sklearn.pipeline import make_union
 
 from mltransfer.core import Task
 from mltransfer.library import Library
-from mltransfer.molecule import Constitution, Morgan
+from mltransfer.fingerprints import MorganFingerprint
+from mltransfer.molecule import Constitution
 from mltransfer.networks import build, random_pyramid
-from mltransfer.rank import Descriptors, expected_best, rank, read_layers, untrained_like
+from mltransfer.rank import DescriptorTables, expected_best, rank, read_layers, untrained_like
 from mltransfer.source import EstimatorSource, SourceModel, model_id
 
 featurizer = Constitution()
@@ -40,9 +41,9 @@ def y(): return np.array([len(s) + (s[-1] == "l") for s in SMILES], float) + np.
 
 def test_layers_are_those_of_the_source(X):
     sources = [source(0), source(1, n_out=3), source(2)]
-    for i, layer, values in read_layers(sources, Descriptors(X)):
+    for i, layer, values in read_layers(sources, DescriptorTables(X)):
         np.testing.assert_allclose(values, sources[i].hidden(X, layer), rtol=1e-5, atol=1e-6)
-    assert {l for i, l, _ in read_layers(sources, Descriptors(X), (-1, 2)) if i == 0} <= {-1, 2}
+    assert {l for i, l, _ in read_layers(sources, DescriptorTables(X), (-1, 2)) if i == 0} <= {-1, 2}
 
 
 def test_raw_inputs_and_their_table_give_the_same_ranking(X, y):
@@ -72,7 +73,7 @@ def test_a_library_and_its_models_rank_alike(tmp_path, X, y):
 
 
 def test_mixed_descriptors_need_raw_inputs(X, y):
-    mixed = [source(0), source(1, features=make_union(Constitution(), Morgan(32)))]
+    mixed = [source(0), source(1, features=make_union(Constitution(), MorganFingerprint(32)))]
     table = rank(mixed, SMILES, y)
     assert (table["kind"] == "direct").sum() == 2
     with pytest.raises(ValueError, match="read different ones|has 28 descriptors|featurizer of"): rank(mixed, X, y)

@@ -7,7 +7,7 @@ import pytest
 from mltransfer.cases.refractive_index import PER_ATOM, SIZES, as_formulas, library_sources, optical, polymers, read_sources, refraction
 from mltransfer.data import load
 from mltransfer.keys import in_reserve
-from mltransfer.pretrain import pretrain
+from mltransfer.pretraining import pretrain
 
 
 def test_refraction_ignores_where_and_how_often_a_chain_is_written():

@@ -75,8 +75,8 @@ def test_wrong_shapes_are_refused(source):
 
 
 def test_tables_of_other_descriptors_are_refused(source):
-    from mltransfer.molecule import Morgan
-    other = SourceModel(build([8, 6, 1]), Morgan(64), source.tasks, columns=np.arange(8), x_scaling=np.stack([np.zeros(8), np.ones(8)]), y_scaling=np.array([[0.0], [1.0]]), seen=source.seen)
+    from mltransfer.fingerprints import MorganFingerprint
+    other = SourceModel(build([8, 6, 1]), MorganFingerprint(64), source.tasks, columns=np.arange(8), x_scaling=np.stack([np.zeros(8), np.ones(8)]), y_scaling=np.array([[0.0], [1.0]]), seen=source.seen)
     table = source.describe(smiles)
     for read in (other.predict, source.predict):
         with pytest.raises(ValueError, match=r"X has \d+ descriptors, but the featurizer"): read(table[:, :20])

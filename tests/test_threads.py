@@ -11,7 +11,7 @@ from mltransfer.data import load
 from mltransfer.finetune import FineTune
 from mltransfer.molecule import Constitution
 from mltransfer.networks import ResidualMLP, build_network, random_spec
-from mltransfer.pretrain import pretrain
+from mltransfer.pretraining import pretrain
 from mltransfer.rank import rank, untrained_like
 from mltransfer.source import SourceModel
 from mltransfer.training import Schedule, train

@@ -13,18 +13,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mltransfer.audit import seen_by
-from mltransfer.candidates import BestOf, MiddleTrees, heads, on, pair, paper_forest, stack
+from mltransfer.auditing import seen_by
+from mltransfer.heads import BestOfRegressor, MiddleTrees, heads, on, pair, paper_forest, stack
 from mltransfer.composition import ElementFractions
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build
-from mltransfer.pretrain import join, pretrain
+from mltransfer.pretraining import join, pretrain
 from mltransfer.source import SourceModel
 from mltransfer.splits import RepeatedDraws
 from mltransfer.training import Schedule
-from mltransfer.transfer import FrozenFeatures, Rescaled, Residual, SourcePrediction
+from mltransfer.transfer import FrozenFeatures, RescaledRegressor, ResidualRegressor, SourcePrediction
 from mltransfer.validate import compare, evaluate, untrained
 
 few = Schedule(epochs=2)
@@ -54,7 +54,8 @@ def test_middle_trees_are_between_the_trees_and_deaf_to_outliers():
     assert MiddleTrees(8, random_state=0).fit(X, np.c_[y, y]).predict(X).shape == (200, 2)
 
 
-@parametrize_with_checks([BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")}, n_splits=2)],
+two_models = {"ridge": Ridge(), "median": DummyRegressor(strategy="median")}
+@parametrize_with_checks([BestOfRegressor(two_models, n_splits=2)],
     expected_failed_checks=lambda e: {"check_fit2d_predict1d": "raw inputs are one column, so a 1-d X is not told to be reshaped"})
 def test_sklearn_contract(estimator, check): check(estimator)
 
@@ -93,7 +94,7 @@ def test_bad_rows_are_named(sources, bad, said):
 
 def test_bad_targets_are_named(target):
     X = Constitution().fit_transform(target.X)
-    best = BestOf({"ridge": Ridge()})
+    best = BestOfRegressor({"ridge": Ridge()})
     for y, said in [(np.r_[np.nan, target.y[1:]], "row 0"), (np.ones(79), "constant")]:
         with pytest.raises(ValueError, match=said): best.fit(X, y)
     with pytest.raises(ValueError, match="at least 5"): best.fit(X[:4], target.y[:4])
@@ -103,7 +104,8 @@ def test_bad_targets_are_named(target):
 def test_results_do_not_depend_on_workers(target):
     X, y = Constitution().fit_transform(target.X), target.y.to_numpy()
     splits = [[s] for s in RepeatedDraws(40, 3, random_state=1).split(X)]
-    methods = {"ridge": heads()["ridge"], "best": BestOf({"ridge": Ridge(), "median": DummyRegressor()})}
+    best = BestOfRegressor({"ridge": Ridge(), "median": DummyRegressor()})
+    methods = {"ridge": heads()["ridge"], "best": best}
     one, two = (evaluate(methods, X, y, splits, n_jobs=n, progress=False) for n in (1, 2))
     assert one.predictions.equals(two.predictions)
 
@@ -126,7 +128,7 @@ def test_best_of_chooses_by_rows_left_out():
     "A model that remembers its rows has no error on them; the inner error is that of rows left out."
     X, y = noisy_line()
     memory, line = KNeighborsRegressor(1), Ridge()
-    best = BestOf({"memory": memory, "line": line}, random_state=3).fit(X, y)
+    best = BestOfRegressor({"memory": memory, "line": line}, random_state=3).fit(X, y)
     assert best.chosen_ == ["line"]
     folds = KFold(5, shuffle=True, random_state=3)
     for name, model in (("memory", memory), ("line", line)):
@@ -139,7 +141,7 @@ def test_best_of_keeps_groups_whole():
     "Twins of a row give it away, unless both stand in one fold."
     X, y = noisy_line()
     twice = np.repeat(np.arange(40), 2)
-    both = BestOf({"memory": KNeighborsRegressor(1), "line": Ridge()})
+    both = BestOfRegressor({"memory": KNeighborsRegressor(1), "line": Ridge()})
     assert both.fit(X[twice], y[twice]).chosen_ == ["memory"]
     assert both.fit(X[twice], y[twice], groups=twice).chosen_ == ["line"]
     assert both.fit(X, y, groups=np.arange(40) % 3).chosen_ == ["line"], "three groups are three folds"
@@ -151,13 +153,14 @@ def test_best_of_keeps_groups_whole():
 def test_best_of_with_weights_equals_repeated_rows(weights, seed):
     X, y = noisy_line(seed, len(weights))
     rows = np.repeat(np.arange(len(y)), weights)
-    both = BestOf({"line": make_pipeline(StandardScaler(), Ridge()), "mean": DummyRegressor()}, average=2)
+    line = make_pipeline(StandardScaler(), Ridge())
+    both = BestOfRegressor({"line": line, "mean": DummyRegressor()}, average=2)
     weighted = clone(both).fit(X, y, groups=np.arange(len(y)), sample_weight=weights)
     repeated = both.fit(X[rows], y[rows], groups=rows)
     pd.testing.assert_series_equal(weighted.scores_, repeated.scores_)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X))
     with pytest.raises(ValueError, match="KNeighborsRegressor takes no sample_weight"):
-        BestOf({"memory": KNeighborsRegressor(1)}).fit(X, y, sample_weight=weights)
+        BestOfRegressor({"memory": KNeighborsRegressor(1)}).fit(X, y, sample_weight=weights)
 
 
 def test_null_has_the_shapes_but_not_the_knowledge(target, sources):
@@ -194,7 +197,7 @@ def of_numbers(seed: int = 0, log: bool = False) -> SourceModel:
                        y_scaling=[[0], [1]], seen=np.zeros(0, np.uint64))
 
 
-on_tables = [FrozenFeatures([of_numbers(0), of_numbers(1)], layers="all", n_units=5), SourcePrediction(of_numbers()), Rescaled(of_numbers()), Residual(of_numbers(), Ridge())]
+on_tables = [FrozenFeatures([of_numbers(0), of_numbers(1)], layers="all", n_units=5), SourcePrediction(of_numbers()), RescaledRegressor(of_numbers()), ResidualRegressor(of_numbers(), Ridge())]
 RAW = "what is not a 2-d array or frame is raw input; the featurizer of the source refuses it in its own words"
 
 
@@ -228,17 +231,18 @@ def test_many_sources_fill_one_table():
 
 def test_an_unfitted_rescaled_source_is_the_source():
     source, X = of_numbers(log=True), np.linspace(-2, 2, 30)[:, None]
-    assert np.allclose(Rescaled(source).predict(X), source.predict(X)[:, 0])
+    assert np.allclose(RescaledRegressor(source).predict(X), source.predict(X)[:, 0])
     y = 3 * source.predict(X)[:, 0] ** 1.5
-    assert np.allclose(Rescaled(source).fit(X, y).predict(X), y, rtol=1e-4), "a power law is a line in the logarithm"
-    assert np.allclose(Residual(source, Ridge()).fit(X, y).predict(X), y, rtol=1e-4)
-    with pytest.raises(ValueError, match="row 2: -1.0: not positive"): Rescaled(source).fit(X[:3], [1, 2, -1])
+    assert np.allclose(RescaledRegressor(source).fit(X, y).predict(X), y, rtol=1e-4), "a power law is a line in the logarithm"
+    assert np.allclose(ResidualRegressor(source, Ridge()).fit(X, y).predict(X), y, rtol=1e-4)
+    with pytest.raises(ValueError, match="row 2: -1.0: not positive"): RescaledRegressor(source).fit(X[:3], [1, 2, -1])
 
 
 def test_a_refitted_line_forgets_the_first():
     source, X = of_numbers(), np.linspace(-2, 2, 30)[:, None]
-    model = Rescaled(source).fit(X, np.sin(X[:, 0]))
-    assert np.array_equal(model.fit(X, X[:, 0]).predict(X), Rescaled(source).fit(X, X[:, 0]).predict(X))
+    model = RescaledRegressor(source).fit(X, np.sin(X[:, 0]))
+    again = RescaledRegressor(source).fit(X, X[:, 0])
+    assert np.array_equal(model.fit(X, X[:, 0]).predict(X), again.predict(X))
 
 
 @settings(max_examples=8)
@@ -248,15 +252,15 @@ def test_a_weighted_line_is_that_of_copies_left_out_together(weights, seed):
     X = rng.normal(size=(len(weights), 1))
     y = 2 * source.predict(X)[:, 0] + 0.1 * rng.normal(size=len(X))
     rows = np.repeat(np.arange(len(X)), weights)
-    said = Rescaled(source).predict(X[rows])[:, None]
+    said = RescaledRegressor(source).predict(X[rows])[:, None]
     Z, missed = StandardScaler().fit_transform(said), y[rows] - said[:, 0]
     def left_out(alpha):
         return sum(((missed - Ridge(alpha).fit(Z[rows != r], missed[rows != r]).predict(Z))[rows == r] ** 2).sum() for r in set(rows))
     best = min(np.logspace(-6, 3, 19), key=left_out)
-    line = Rescaled(source).fit(X, y, sample_weight=weights)
+    line = RescaledRegressor(source).fit(X, y, sample_weight=weights)
     assert line.line_[-1].alpha_ == pytest.approx(best)
     np.testing.assert_allclose(line.predict(X[rows]), said[:, 0] + Ridge(best).fit(Z, missed).predict(Z), rtol=1e-6)
-    head = Residual(source, Ridge()).fit(X, y, sample_weight=weights)
+    head = ResidualRegressor(source, Ridge()).fit(X, y, sample_weight=weights)
     copies = Ridge().fit(X[rows], y[rows] - line.predict(X[rows]))
     np.testing.assert_allclose(head.predict(X), line.predict(X) + copies.predict(X), rtol=1e-6)
 
@@ -264,8 +268,8 @@ def test_a_weighted_line_is_that_of_copies_left_out_together(weights, seed):
 def test_weights_of_a_residual_are_not_ignored_in_silence():
     X = np.linspace(-2, 2, 12)[:, None]
     with pytest.raises(ValueError, match="KNeighborsRegressor takes no sample_weight"):
-        Residual(of_numbers(), KNeighborsRegressor()).fit(X, X[:, 0], sample_weight=np.ones(12))
-    with pytest.raises(ValueError, match="row 2: -1.0"): Rescaled(of_numbers()).fit(X, X[:, 0], sample_weight=[1, 1, -1, *[1] * 9])
+        ResidualRegressor(of_numbers(), KNeighborsRegressor()).fit(X, X[:, 0], sample_weight=np.ones(12))
+    with pytest.raises(ValueError, match="row 2: -1.0"): RescaledRegressor(of_numbers()).fit(X, X[:, 0], sample_weight=[1, 1, -1, *[1] * 9])
 
 
 def test_many_rows_are_read_in_blocks(monkeypatch):
@@ -275,7 +279,7 @@ def test_many_rows_are_read_in_blocks(monkeypatch):
     sources = pretrain([liquids], Constitution(), n_models=2, schedule=few, progress=False)
     models = [FrozenFeatures(sources, layers="all", n_units=9), SourcePrediction(sources)]
     whole = [m.fit(liquids.X).transform(liquids.X) for m in models]
-    line = Rescaled(sources).fit(liquids.X, liquids.y)
+    line = RescaledRegressor(sources).fit(liquids.X, liquids.y)
     predicted = line.predict(liquids.X)
     sizes = []
     one = transfer.describe_each
@@ -296,7 +300,7 @@ def test_mappings_compositions_and_frames_are_rows():
     source = pretrain([load("lattice_thermal_conductivity")], ElementFractions(), schedule=few, progress=False)[0]
     rows = [Composition(f) for f in formulas]
     spelt = [list(formulas), rows, [dict(c.get_el_amt_dict()) for c in rows], pd.DataFrame({"formula": formulas})]
-    for model in (FrozenFeatures(source), SourcePrediction(source), Rescaled(source), Residual(source, make_pipeline(ElementFractions(), Ridge()))):
+    for model in (FrozenFeatures(source), SourcePrediction(source), RescaledRegressor(source), ResidualRegressor(source, make_pipeline(ElementFractions(), Ridge()))):
         found = [getattr(fitted := clone(model).fit(X, np.exp(y)), "transform", fitted.predict if hasattr(fitted, "predict") else None)(X) for X in spelt]
         for other in found[1:]: np.testing.assert_allclose(other, found[0], rtol=1e-5)
     with pytest.raises(ValueError, match="got one dict"): FrozenFeatures(source).fit({"Na": 1, "Cl": 1})
@@ -304,14 +308,14 @@ def test_mappings_compositions_and_frames_are_rows():
 
 def test_residual_takes_any_head_and_raw_inputs(target, sources):
     head = make_pipeline(Constitution(), Ridge())
-    scores = cross_val_score(Residual(sources, head, task=1), target.X[:30], target.y[:30], cv=3, error_score="raise")
+    scores = cross_val_score(ResidualRegressor(sources, head, task=1), target.X[:30], target.y[:30], cv=3, error_score="raise")
     assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("make, said", [
     (lambda s: FrozenFeatures(s, layers="last"), "a sequence such as"), (lambda s: FrozenFeatures(s, layers=(9,)), "there is no layer 9"),
     (lambda s: FrozenFeatures(s, activation="both"), "activation must be"), (lambda s: FrozenFeatures(s, n_units=0), "n_units=0"),
-    (lambda s: Rescaled(s, task=2), "position from 0 to 1"), (lambda s: Rescaled([]), "sources is empty"), (lambda s: Residual("best", Ridge()), "must be SourceModel")])
+    (lambda s: RescaledRegressor(s, task=2), "position from 0 to 1"), (lambda s: RescaledRegressor([]), "sources is empty"), (lambda s: ResidualRegressor("best", Ridge()), "must be SourceModel")])
 def test_bad_options_are_named(target, sources, make, said):
     with pytest.raises(ValueError, match=said): make(sources).fit(target.X[:20], target.y[:20])
 
@@ -334,4 +338,4 @@ def test_paper_forest_is_drawn_by_its_seed():
 
 
 def test_a_choice_of_no_model_is_refused():
-    with pytest.raises(ValueError, match="average must be at least 1"): BestOf({"a": Ridge()}, average=0).fit(np.eye(6), np.arange(6.0))
+    with pytest.raises(ValueError, match="average must be at least 1"): BestOfRegressor({"a": Ridge()}, average=0).fit(np.eye(6), np.arange(6.0))

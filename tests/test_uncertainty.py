@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mltransfer.candidates import BestOf
+from mltransfer.heads import BestOfRegressor
 from mltransfer.composition import ElementFractions
 from mltransfer.data import load
 from mltransfer.metrics import coverage
@@ -37,9 +37,9 @@ raw = {"check_fit2d_predict1d": "raw inputs are one column, so a 1-d X is left t
 @parametrize_with_checks([
     ConformalRegressor(Ridge(), cv=3),
     ConformalRegressor(Ridge(), cv=3, domain=ApplicabilityDomain(2)),
-    ConformalRegressor(BestOf({"ridge": Ridge(), "median": DummyRegressor(strategy="median")}, n_splits=2), cv=3),
+    ConformalRegressor(BestOfRegressor({"ridge": Ridge(), "median": DummyRegressor(strategy="median")}, n_splits=2), cv=3),
     ApplicabilityDomain(2),
-], expected_failed_checks=lambda e: raw if isinstance(getattr(e, "estimator", None), BestOf) else {})
+], expected_failed_checks=lambda e: raw if isinstance(getattr(e, "estimator", None), BestOfRegressor) else {})
 def test_sklearn_contract(estimator, check): check(estimator)
 
 
@@ -310,7 +310,7 @@ class UpsideDown(ApplicabilityDomain):
 @pytest.mark.parametrize("model, rows, groups, says", [
     (ConformalRegressor(Ridge(), cv=1), 60, None, "cv=1: need at least 2 folds"),
     (ConformalRegressor(Ridge()), 60, np.zeros(60), "at least 2 groups, got 1"),
-    (ConformalRegressor(BestOf({"a": Ridge()})), 5, None, "fold 1 of 5 leaves 4 of 5 rows, on which the fit fails: y has 4 samples, need at least 5\nGive more rows"),
+    (ConformalRegressor(BestOfRegressor({"a": Ridge()})), 5, None, "fold 1 of 5 leaves 4 of 5 rows, on which the fit fails: y has 4 samples, need at least 5\nGive more rows"),
     (ConformalRegressor(Ridge(), cv="loo"), 60, None, "cv"),
     (ConformalRegressor(Ridge(), cv=KFold(5)), 60, np.arange(60) // 7, "rows of one group on both sides"),
     (ConformalRegressor(Ridge(), cv=[([0, 1], [2, 3]), ([2, 3], [0, 1])]), 5, None, "row 4: 0: times tested"),

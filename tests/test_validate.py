@@ -20,11 +20,11 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RandomizedS
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from mltransfer.audit import LeakageWarning
+from mltransfer.auditing import LeakageWarning
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.molecule import Constitution
-from mltransfer.pretrain import pretrain
+from mltransfer.pretraining import pretrain
 from mltransfer.source import save_source
 from mltransfer.splits import BalancedGroupKFold, RepeatedDraws
 from mltransfer.training import Schedule

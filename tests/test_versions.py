@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mltransfer.audit import audit, seen_by
+from mltransfer.auditing import audit, seen_by
 from mltransfer.core import Task
 from mltransfer.library import Library
 from mltransfer.saved import load_fit

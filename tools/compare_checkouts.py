@@ -31,7 +31,7 @@ def search(target: str, n: int, kinds: tuple[str, ...], **query) -> tuple[object
     "A search of the starter library, and the first rows of a bundled table, which it will be fitted to."
     from mltransfer.data import load
     from mltransfer.library import Library
-    from mltransfer.shotgun import Shotgun
+    from mltransfer.search import Shotgun
     rows, library = load(target), Library.starter()
     ids = dict.fromkeys(i for kind in kinds for i in library.query(kind=kind, limit=None, **query).index)
     return Shotgun(library, ids=list(ids)), [rows.X[:n], rows.y[:n]]
@@ -46,7 +46,7 @@ def clocked(work) -> tuple[object, float, float]:
 
 def run(job: str) -> dict[str, object]:
     "Do one job in this process; reading of tables is not timed, nor the fit before predictions."
-    import mltransfer.shotgun # imports are not the job
+    import mltransfer.search # imports are not the job
     units, half = ("polymer", "molecule"), {"max_error": 0.5}
     fits = {"fit40": lambda: search("polymer_refractive_index", 40, units, **half),
             "fit300": lambda: search("polymer_glass_transition", 300, units, **half),

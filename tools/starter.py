@@ -14,7 +14,7 @@ from mltransfer.data import Dataset, datasets, from_frame, load, published_test_
 from mltransfer.featurizers import usual_descriptors
 from mltransfer.keys import composition_key, in_reserve
 from mltransfer.library import Library
-from mltransfer.pretrain import pretrain
+from mltransfer.pretraining import pretrain
 from mltransfer.source import SourceModel
 from mltransfer.training import Schedule
 

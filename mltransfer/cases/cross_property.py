@@ -20,14 +20,14 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
-from ..audit import seen_by
+from ..auditing import seen_by
 from ..blend import Blend
 from ..composition import ElementFractions
 from ..data import load, published_test_keys
 from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, gain_map, parity
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..published import Published, chosen, paper_inputs, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, load_source, save_source

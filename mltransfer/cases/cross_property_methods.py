@@ -25,7 +25,7 @@ from ..data import load, published_test_keys
 from ..metrics import mae
 from ..networks import build_network, random_spec
 from ..plots import COLOURS
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..published import Published, chosen, distinct, paper_inputs, published_errors, read_published
 from ..report import Report
 from ..source import SourceModel, hash_keys, load_source, save_source

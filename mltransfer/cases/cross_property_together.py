@@ -16,10 +16,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..candidates import MiddleTrees
+from ..heads import MiddleTrees
 from ..data import Dataset, load
 from ..plots import COLOURS
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..published import chosen, paper_inputs
 from ..report import Report
 from ..source import SourceModel

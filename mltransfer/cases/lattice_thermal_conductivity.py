@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from ..audit import Splits, seen_by
-from ..candidates import BestOf, pair, stack
+from ..auditing import Splits, seen_by
+from ..heads import BestOfRegressor, pair, stack
 from ..composition import CompositionDescriptors, ElementFractions, read_composition
 from ..core import check_target, seeds
 from ..data import Dataset, load
@@ -29,7 +29,7 @@ from ..keys import composition_key
 from ..library import Library
 from ..metrics import mae
 from ..plots import COLOURS, method_errors, parity
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..report import Report
 from ..source import SourceModel
 from ..splits import ExtrapolationSplit, RepeatedDraws
@@ -206,7 +206,7 @@ def lines_and_heads(
                                       "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000))})
 
 
-class ChosenUpwards(BestOf):
+class ChosenUpwards(BestOfRegressor):
     """Choose among candidate models by how well they predict values above those they were fitted to.
 
     Parameters
@@ -290,10 +290,11 @@ def methods(
     null = lines_and_heads({**block, "kappa": block["null kappa"], "hidden": block["null hidden"]}, TRANSFER)
     made = {
         TREES: one["descriptors, trees"], RULES: one["rules, robust"],
-        BEST: BestOf(direct, average=3), BEST_UP: ChosenUpwards(direct),
-        NULL: ChosenUpwards(null) if upwards else BestOf(null, average=3), PUBLISHED: one["hidden, forest"],
+        BEST: BestOfRegressor(direct, average=3), BEST_UP: ChosenUpwards(direct),
+        NULL: ChosenUpwards(null) if upwards else BestOfRegressor(null, average=3),
+        PUBLISHED: one["hidden, forest"],
         AVERAGE: one["kappa, robust"], CELL: one["kappa+cell, robust"],
-        CHOSEN: BestOf(transfer, average=3), CHOSEN_UP: ChosenUpwards(transfer),
+        CHOSEN: BestOfRegressor(transfer, average=3), CHOSEN_UP: ChosenUpwards(transfer),
     }
     return made if upwards else {n: m for n, m in made.items() if n not in (BEST_UP, CHOSEN_UP)}
 

@@ -17,8 +17,8 @@ from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import KFold
 
-from ..audit import seen_by
-from ..candidates import BestOf, heads, on, on_blocks, pair, stack
+from ..auditing import seen_by
+from ..heads import BestOfRegressor, heads, on, on_blocks, pair, stack
 from ..core import seeds
 from ..data import Dataset, load
 from ..keys import in_reserve
@@ -26,9 +26,9 @@ from ..library import Library
 from ..featurizers import usual_descriptors
 from ..molecule import Constitution
 from ..plots import COLOURS, descriptor_heatmap, parity, source_against_target
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..report import Report
-from ..shotgun import Shotgun
+from ..search import Shotgun
 from ..source import SourceModel
 from ..splits import BalancedGroupKFold, cluster_groups
 from ..training import Schedule
@@ -150,7 +150,7 @@ KERNELS = {"direct": ("groups", "groups+fragments"), "transfer": ("hidden", "hid
 def best_of(
     block: dict[str, list[int]], # Columns of each block
     source: str | None = None, # Which sources to read; direct if `None`
-) -> BestOf: # The three best candidates, averaged
+) -> BestOfRegressor: # The three best candidates, averaged
     """List the candidates, direct or with one kind of source.
 
     Parameters
@@ -162,13 +162,13 @@ def best_of(
 
     Returns
     -------
-    BestOf
+    BestOfRegressor
         The three best candidates, averaged
     """
     own = block if source is None else block | {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
     kernels = KERNELS["direct" if source is None else "transfer"]
     tried = pair(own, DIRECT if source is None else TRANSFER) | {f"{names}, kernel": on_blocks(own, names.split("+")) for names in kernels}
-    return BestOf(tried, average=3)
+    return BestOfRegressor(tried, average=3)
 
 
 def read_sources(
@@ -383,7 +383,7 @@ def published(
     forest = heads()["forest"]
     single = {n: on(c, forest) for n, c in block.items() if n.startswith("pyramid")}
     errors = evaluate(single, X, y, splits, **how).summary()["mae"]
-    honest = evaluate({"none": on(block["fragments"], forest), "nested": BestOf(single, n_splits=3)}, X, y, splits, **how).summary()["mae"]
+    honest = evaluate({"none": on(block["fragments"], forest), "nested": BestOfRegressor(single, n_splits=3)}, X, y, splits, **how).summary()["mae"]
     return errors, pd.Series({FOREST: honest["none"], f"best of {len(single)} sources, as published": errors.min(),
                               f"best of {len(single)} sources, chosen inside": honest["nested"]}, name="MAE")
 

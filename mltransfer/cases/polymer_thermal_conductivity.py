@@ -23,8 +23,8 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..audit import seen_by
-from ..candidates import BestOf, heads, on, on_blocks, pair, stack
+from ..auditing import seen_by
+from ..heads import BestOfRegressor, heads, on, on_blocks, pair, stack
 from ..core import Task, read_rows
 from ..data import Dataset, datasets, from_frame, load
 from ..keys import in_reserve, open_ends, read_smiles
@@ -32,8 +32,8 @@ from ..library import Library
 from ..featurizers import usual_descriptors
 from ..molecule import Constitution
 from ..plots import COLOURS, method_errors, parity, property_matrix, source_against_target
-from ..pretrain import pretrain
-from ..rank import Descriptors, rank, read_layers
+from ..pretraining import pretrain
+from ..rank import DescriptorTables, rank, read_layers
 from ..report import Report
 from ..ridge import KernelRidgeCV, Ridges
 from ..source import SourceModel
@@ -471,7 +471,7 @@ def methods(
         From the plainest to those that know most
     """
     made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": "forest"})["fragments, forest"]}
-    made |= {name: BestOf(found, average=3) for name, found in candidates(block).items()}
+    made |= {name: BestOfRegressor(found, average=3) for name, found in candidates(block).items()}
     return made | ({} if more is None else {POOLED: more})
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #d27c3b53
@@ -591,7 +591,7 @@ def foretell(
     """
     layers = (-1, "output")
     table = table.astype(np.float32)
-    read = read_layers(sources, Descriptors(table), layers)
+    read = read_layers(sources, DescriptorTables(table), layers)
     wide = [t for _, _, t in read]
     where = pd.DataFrame([{"source": i, "layer": "output" if l == "output" else -1} for i, l, _ in read])
     parts = []

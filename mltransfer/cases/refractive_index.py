@@ -21,8 +21,8 @@ from sklearn.manifold import TSNE
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..audit import seen_by
-from ..candidates import BestOf, heads, on, pair, stack
+from ..auditing import seen_by
+from ..heads import BestOfRegressor, heads, on, pair, stack
 from ..composition import CompositionDescriptors, composition_of_smiles
 from ..core import Task, bad_rows, seeds
 from ..data import Dataset, datasets, from_frame, load
@@ -30,15 +30,16 @@ from ..finetune import FineTune
 from ..keys import in_reserve
 from ..library import Library
 from ..metrics import mae
-from ..molecule import Constitution, Morgan
+from ..fingerprints import MorganFingerprint
+from ..molecule import Constitution
 from ..plots import COLOURS
-from ..pretrain import pretrain
+from ..pretraining import pretrain
 from ..repeat_units import read_molecule
 from ..report import Report
 from ..source import SourceModel
 from ..splits import RepeatedDraws
 from ..training import Schedule
-from ..transfer import FrozenFeatures, Residual
+from ..transfer import FrozenFeatures, ResidualRegressor
 from ..validate import Evaluation, evaluate, untrained
 from ..verdicts import in_words, judge, ratio_text
 
@@ -390,7 +391,7 @@ def refraction(
 def chosen(
     block: dict[str, list[int]], # Columns of each block
     choices: dict[str, str], # Heads for blocks, as `pair` takes them
-) -> BestOf: # Mean of the best three
+) -> BestOfRegressor: # Mean of the best three
     """Choose inside the training rows.
 
     Parameters
@@ -402,10 +403,10 @@ def chosen(
 
     Returns
     -------
-    BestOf
+    BestOfRegressor
         Mean of the best three
     """
-    return BestOf(pair(block, choices, log=True), average=3, n_splits=3)
+    return BestOfRegressor(pair(block, choices, log=True), average=3, n_splits=3)
 
 
 def tuned(
@@ -450,7 +451,7 @@ def corrected(
         The mean of all; nothing is chosen
     """
     trees = ExtraTreesRegressor(20, max_features=1 / 3, random_state=0)
-    members = [(f"{kind}, {name}", on(block[f"{kind} table"], Residual(networks, head, task=optical(networks[0])[0])))
+    members = [(f"{kind}, {name}", on(block[f"{kind} table"], ResidualRegressor(networks, head, task=optical(networks[0])[0])))
                for kind, networks in sources.items() if kind != "pyramids, 290" for name, head in (("trees", trees), ("ridge", heads()["ridge"]))]
     return VotingRegressor([*members, ("tuned", tuned(block["multi-task table"], sources["multi-task"][0]))])
 
@@ -487,7 +488,7 @@ def columns(
     if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     rows, smiles = [composition_of_smiles(s) for s in target.X], list(target.X)
     blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows), "refraction": refraction(smiles),
-              "groups": Constitution().fit_transform(smiles), "fragments": Morgan(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
+              "groups": Constitution().fit_transform(smiles), "fragments": MorganFingerprint(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
     for kind, sources in inorganic.items():
         blocks |= {f"{kind} table": sources[0].describe(rows)} | {f"{kind} {part}": table for part, table in read_sources(rows, sources).items()}
     return stack(blocks | {f"organic {part}": table for part, table in read_sources(smiles, organic).items()})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, RepeatedKFold
 
-from mltransfer.audit import LeakageWarning, audit, check_splits, near_pairs, same_property, seen_by
+from mltransfer.auditing import LeakageWarning, audit, check_splits, near_pairs, same_property, seen_by
 from mltransfer.core import Task
 from mltransfer.data import load
 from mltransfer.keys import KEY_RULES

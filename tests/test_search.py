@@ -14,18 +14,19 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mltransfer.core import BadRows, Task
 from mltransfer.data import load
 from mltransfer.library import Library
-from mltransfer.molecule import Constitution, Morgan
+from mltransfer.fingerprints import MorganFingerprint
+from mltransfer.molecule import Constitution
 from mltransfer.networks import build
 from mltransfer.plots import gain_map
-from mltransfer.pretrain import pretrain
-from mltransfer.rank import Descriptors, read_layers
+from mltransfer.pretraining import pretrain
+from mltransfer.rank import DescriptorTables, read_layers
 from mltransfer.preselection import Screen, inner_folds, learnt_blocks, mixing_weights
-from mltransfer.shotgun import Shotgun, candidates, transfer_map
+from mltransfer.search import Shotgun, candidates, transfer_map
 from mltransfer.source import EstimatorSource, SourceModel, hash_keys
 from mltransfer.training import Schedule
 from mltransfer.validate import untrained
 
-featurizer = make_union(Constitution(), Morgan(64, counts=True, per_heavy_atom=True))
+featurizer = make_union(Constitution(), MorganFingerprint(64, counts=True, per_heavy_atom=True))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_the_screen_of_a_fold_does_not_see_its_test_rows(sources, X, y):
     chosen = []
     for target in (y[:40], other):
         screen = Screen(target, folds)
-        screen.see(read_layers(sources, Descriptors(X[:40]), (-1, "output")))
+        screen.see(read_layers(sources, DescriptorTables(X[:40]), (-1, "output")))
         chosen.append((screen.order(0)[:5], screen.out_of_fold()[:, folds[0][1]]))
     assert chosen[0][0] == chosen[1][0]
     np.testing.assert_allclose(chosen[0][1], chosen[1][1])
@@ -136,7 +137,7 @@ def test_report(fitted):
 
 def test_only_blocks_with_weight_are_read(sources, X, fitted, monkeypatch):
     def read(only=None):
-        return learnt_blocks(fitted._reader, Descriptors(X[40:]), only=only)[0]
+        return learnt_blocks(fitted._reader, DescriptorTables(X[40:]), only=only)[0]
     whole = read()
     for some in ({"hidden"}, {"predicted", "constitution"}, {"morgan"}):
         part = read(frozenset(some))
@@ -366,14 +367,14 @@ def test_a_material_that_is_written_in_two_ways_is_in_one_fold(sources, polymers
 
 def test_thousands_of_rows_are_predicted_some_at_a_time(fitted, X, monkeypatch):
     whole, direct = fitted.predict(X[40:]), fitted.predict_direct(X[40:])
-    monkeypatch.setattr("mltransfer.shotgun.ROWS", 9)
+    monkeypatch.setattr("mltransfer.search.ROWS", 9)
     np.testing.assert_allclose(fitted.predict(X[40:]), whole, rtol=1e-6)
     np.testing.assert_allclose(fitted.predict_direct(X[40:]), direct, rtol=1e-6)
 
 
 def test_a_bad_row_is_named_by_its_place_among_all(sources, polymers, y, monkeypatch):
     model = Shotgun(sources[:2]).fit(polymers.X[:30], y[:30])
-    monkeypatch.setattr("mltransfer.shotgun.ROWS", 9)
+    monkeypatch.setattr("mltransfer.search.ROWS", 9)
     with pytest.raises(ValueError, match="row 20: "): model.predict([*polymers.X[:20], "*CC(*)[Zz]", *polymers.X[:5]])
 
 
@@ -395,7 +396,7 @@ def test_the_null_is_searched_as_transfer_is(sources, X, y, fitted):
 
 
 def test_of_many_encoders_each_fold_reads_its_best(sources, X, y, monkeypatch):
-    monkeypatch.setattr("mltransfer.shotgun.ENCODERS", 1)
+    monkeypatch.setattr("mltransfer.search.ENCODERS", 1)
     model = Shotgun(sources).fit(X[:40], y[:40])
     assert len(model._encoders) == 1 and np.isfinite(model.predict(X[40:])).all()
 

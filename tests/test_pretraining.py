@@ -9,14 +9,14 @@ from hypothesis import example, given, settings, strategies as st
 from pymatgen.core import Lattice, Structure
 from sklearn.pipeline import FeatureUnion
 
-from mltransfer.audit import seen_by
+from mltransfer.auditing import seen_by
 from mltransfer.core import Task
 from mltransfer.data import Dataset, load
 from mltransfer.keys import group_key
 from mltransfer.labels import from_learnt, to_learnt
 from mltransfer.molecule import Constitution, RDKitDescriptors
 from mltransfer.networks import build
-from mltransfer.pretrain import OTHERS, _choose_labels, _prepare, _split, join, pretrain
+from mltransfer.pretraining import OTHERS, _choose_labels, _prepare, _split, join, pretrain
 from mltransfer.rank import rank
 from mltransfer.source import SourceModel, hash_keys, load_source, save_source
 from mltransfer.splits import scaffold_groups
@@ -31,7 +31,7 @@ def liquid(): return load("liquid_heat_capacity")
 
 
 def test_what_cannot_be_saved_is_not_trained(liquid, monkeypatch):
-    monkeypatch.setattr("mltransfer.pretrain.join", lambda *a: pytest.fail("the data were read"))
+    monkeypatch.setattr("mltransfer.pretraining.join", lambda *a: pytest.fail("the data were read"))
     with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"): pretrain([liquid], RDKitDescriptors())
 
 
