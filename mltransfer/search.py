@@ -358,8 +358,8 @@ class _Reading(RegressorMixin, BaseEstimator):
         elif groups is not None: groups = as_rows(groups)
         self.given_ = (table.X.copy(), y, groups)
         if table.given: # number and names of columns
-            given = X.X if isinstance(X, DescriptorTables) else X
-            validate_data(self, given, skip_check_array=True)
+            columns = X.X if isinstance(X, DescriptorTables) else X
+            validate_data(self, columns, skip_check_array=True)
         marks = [keys] + ([] if groups is None else [groups])
         if given.conditions is not None: marks.append([row.tobytes() for row in given.conditions])
         copies = find_copies(*marks)
