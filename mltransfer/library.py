@@ -31,16 +31,19 @@ from tqdm.auto import tqdm
 
 from .catalogue import Catalogue, query, summary
 from .core import Kind
-from .source import Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart, tensor_shapes
+from mltransfer.source import (
+    Layer, SourceBatch, SourceModel, content_id, put_together, stack, stack_key, take_apart,
+    tensor_shapes,
+)
 
 # %% auto #0
-__all__ = ['Part', 'Index', 'prepare', 'pack', 'read_heads', 'read_index', 'read_models', 'ShardFolder', 'Shelf', 'SharedShelf',
-           'Library', 'read_ids']
+__all__ = ['Library']
 
 # %% ../nbs/40_library.ipynb #65864d7f
 Part = tuple[str, dict[str, Any], dict[str, NDArray]] # Id, head and tensors of a model
 
-def _is_weight(name: str, tensor: NDArray) -> bool: return name.startswith("net.") and tensor.dtype.kind == "f"
+def _is_weight(name: str, tensor: NDArray) -> bool:
+    return name.startswith("net.") and tensor.dtype.kind == "f"
 
 
 def prepare(
@@ -63,12 +66,16 @@ def prepare(
         What a shard holds of it
     """
     head, tensors = take_apart(source)
-    for k in [k for k, v in tensors.items() if half and _is_weight(k, v)]:
-        with np.errstate(over="ignore"): tensors[k] = tensors[k].astype(np.float16).astype(np.float32)
-        if not np.isfinite(tensors[k]).all(): raise ValueError(f"a weight of {source} is not finite in half precision")
+    for name, tensor in tensors.items():
+        if not half or not _is_weight(name, tensor): continue
+        with np.errstate(over="ignore"):
+            rounded = tensor.astype(np.float16).astype(np.float32)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"a weight of {source} is not finite in half precision")
+        tensors[name] = rounded
     return content_id(head, tensors), head, tensors
 
-
+# %% ../nbs/40_library.ipynb #b1601bfd
 def pack(
     parts: Sequence[Part], # Models that can be stacked
     *,
@@ -88,19 +95,29 @@ def pack(
     bytes
         A safetensors file
     """
-    sets = {t["seen"].tobytes(): t["seen"] for _, _, t in parts}
+    tensors_of = [tensors for _, _, tensors in parts]
+    sets = {tensors["seen"].tobytes(): tensors["seen"] for tensors in tensors_of}
     numbers = {content: i for i, content in enumerate(sets)}
-    heads = [{"id": i, "seen": numbers[t["seen"].tobytes()], "head": h} for i, h, t in parts]
-    tensors = {k: stack([t[k] for _, _, t in parts]) for k in parts[0][2] if k != "seen"}
-    tensors = {k: v.astype(np.float16) if half and _is_weight(k, v) else v for k, v in tensors.items()}
+    heads = [
+        {"id": i, "seen": numbers[tensors["seen"].tobytes()], "head": head}
+        for i, head, tensors in parts
+    ]
+    stacked = {f"seen.{i}": seen for i, seen in enumerate(sets.values())}
+    for name in tensors_of[0]:
+        if name == "seen": continue
+        together = stack([tensors[name] for tensors in tensors_of])
+        rounds = half and _is_weight(name, together)
+        stacked[name] = together.astype(np.float16) if rounds else together
     text = json.dumps({"format": 1, "models": heads})
-    if len(text) > 50_000_000: raise ValueError(f"the cards of {len(parts)} models take {len(text):,} bytes; use a smaller shard_size")
-    return save(tensors | {f"seen.{i}": v for i, v in enumerate(sets.values())}, {"mltransfer": text})
+    if len(text) > 50_000_000:
+        size = f"the cards of {len(parts)} models take {len(text):,} bytes"
+        raise ValueError(f"{size}; use a smaller shard_size")
+    return save(stacked, {"mltransfer": text})
 
 # %% ../nbs/40_library.ipynb #a325565f
 def read_heads(
     path: str | Path, # A shard
-) -> list[dict[str, Any]]: # Per model its `id`, the number of its set of `seen` materials, and its `head`
+) -> list[dict[str, Any]]: # Per model its `id`, the number of its set of `seen`, and its `head`
     """Read all heads of a shard and none of its tensors.
 
     Parameters
@@ -111,14 +128,18 @@ def read_heads(
     Returns
     -------
     list[dict[str, Any]]
-        Per model its `id`, the number of its set of `seen` materials, and its `head`
+        Per model its `id`, the number of its set of `seen`, and its `head`
     """
     try:
         with safe_open(path, "np") as file: head = json.loads((file.metadata() or {})["mltransfer"])
-        if head["format"] != 1: raise ValueError(f"its format is {head['format']!r:.20}; a newer mltransfer may read it")
+        if head["format"] != 1:
+            found = f"its format is {head['format']!r:.20}"
+            raise ValueError(f"{found}; a newer mltransfer may read it")
         return list(head["models"])
     except FileNotFoundError: raise
-    except Exception as error: raise ValueError(f"not a shard of source models: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"not a shard of source models: {why}") from error
 
 
 Index = dict[str, tuple[int, bytes]] # Position and packed head of each model of a shard, by id
@@ -140,6 +161,12 @@ def read_index(
     """
     heads = enumerate(read_heads(path))
     return {str(m["id"]): (i, zlib.compress(json.dumps(m).encode(), 1)) for i, m in heads}
+
+# %% ../nbs/40_library.ipynb #7b202664
+def _tensor(file: Any, name: str, at: int, shape: Sequence[int]) -> NDArray:
+    "Read one tensor of the model at this position, without the padding."
+    tensor = file.get_slice(name)[(at, *map(slice, shape))]
+    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
 
 
 def read_models(
@@ -163,49 +190,67 @@ def read_models(
     list[SourceModel]
         In the order of `ids`
     """
-    index, seen, out = read_index(path) if index is None else index, {}, []
+    if index is None: index = read_index(path)
+    seen: dict[str, NDArray] = {}
+    models = []
     with safe_open(path, "np") as file:
         for wanted in ids:
             try:
-                i, packed = index[wanted]
+                at, packed = index[wanted]
                 model = json.loads(zlib.decompress(packed))
-                head, k = model["head"], f"seen.{int(model['seen'])}"
-                if k not in seen: seen[k] = file.get_tensor(k)
-                tensors = {n: file.get_slice(n)[(i, *map(slice, shape))] for n, shape in tensor_shapes(head).items()}
-                tensors = {n: t.astype(np.float32) if t.dtype == np.float16 else t for n, t in tensors.items()} | {"seen": seen[k]}
-                if content_id(head, tensors) != wanted: raise ValueError("its content does not give its id, so it is damaged")
-                out.append(put_together(head, tensors))
-            except Exception as error: raise ValueError(f"model {wanted} of {Path(path).name} cannot be used: {error}") from error
-    return out
+                head = model["head"]
+                key = f"seen.{int(model['seen'])}"
+                if key not in seen: seen[key] = file.get_tensor(key)
+                shapes = tensor_shapes(head)
+                tensors = {name: _tensor(file, name, at, shape) for name, shape in shapes.items()}
+                tensors["seen"] = seen[key]
+                if content_id(head, tensors) != wanted:
+                    raise ValueError("its content does not give its id, so it is damaged")
+                models.append(put_together(head, tensors))
+            except Exception as error:
+                which = f"model {wanted} of {Path(path).name}"
+                raise ValueError(f"{which} cannot be used: {error}") from error
+    return models
 
 # %% ../nbs/40_library.ipynb #f0169c89
 _NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
 
 def _chunks(file: Any, size: int) -> Iterator[bytes]:
-    "The content of an open file in pieces, at most one byte more than `size`."
+    "The content of an open file in chunks, at most one byte more than `size`."
     left = size + 1
-    while left > 0 and (piece := file.read(min(left, 2**20))):
-        left -= len(piece)
-        yield piece
+    while left > 0 and (chunk := file.read(min(left, 2**20))):
+        left -= len(chunk)
+        yield chunk
 
 
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _flush_folder(folder: Path) -> None:
+    "Let the renames in a folder survive a power cut."
+    if os.name == "nt": return
+    handle = os.open(folder, os.O_RDONLY)
+    try: os.fsync(handle)
+    finally: os.close(handle)
+
+
 def _write(target: Path, chunks: Iterable[bytes], sha256: str) -> None:
     "Write a file whole or not at all, and only if its bytes have this SHA-256."
-    part, digest = target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part"), hashlib.sha256()
+    part = target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
+    digest = hashlib.sha256()
     try:
         with open(part, "xb") as file:
-            for piece in chunks: digest.update(piece); file.write(piece)
-            file.flush(); os.fsync(file.fileno())
-        if digest.hexdigest() != sha256: raise ValueError(f"{target.name} arrived with SHA-256 {digest.hexdigest()}, expected {sha256}; it was not stored")
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        if (found := digest.hexdigest()) != sha256:
+            arrived = f"{target.name} arrived with SHA-256 {found}, expected {sha256}"
+            raise ValueError(f"{arrived}; it was not stored")
         os.replace(part, target)
-        if os.name != "nt": # a rename survives a power cut once its folder is flushed
-            folder = os.open(target.parent, os.O_RDONLY)
-            try: os.fsync(folder)
-            finally: os.close(folder)
+        _flush_folder(target.parent)
     finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/40_library.ipynb #fba1bc89
@@ -223,7 +268,8 @@ class ShardFolder:
         path: str | Path, # The folder
     ):
         self.path = Path(path)
-        if self.path.is_symlink(): raise ValueError(f"{self.path} is a symbolic link; a library keeps its shards inside itself")
+        if self.path.is_symlink():
+            raise ValueError(f"{path} is a symbolic link; a library keeps its shards inside itself")
 
     def listing(self) -> dict[str, tuple[int, str | None]]:
         "Return size of each shard, and what is wrong with it from outside."
@@ -232,15 +278,18 @@ class ShardFolder:
         for entry in os.scandir(self.path):
             if not entry.name.endswith(".safetensors"): continue
             problem = None if _NAME.fullmatch(entry.name) else "its name is not a SHA-256"
-            if entry.is_symlink() or not entry.is_file(): problem = "it is a symbolic link or no file"
-            found[os.fsencode(entry.name).decode(errors="replace")] = (entry.stat(follow_symlinks=False).st_size, problem)
+            if entry.is_symlink() or not entry.is_file():
+                problem = "it is a symbolic link or no file"
+            name = os.fsencode(entry.name).decode(errors="replace")
+            found[name] = (entry.stat(follow_symlinks=False).st_size, problem)
         return dict(sorted(found.items()))
 
     def locate(self, name: str) -> Path:
         "Return the path of a shard; names that lead elsewhere are refused."
         if not _NAME.fullmatch(name): raise ValueError(f"{name!r:.80} is not the name of a shard")
         path = self.path / name
-        if path.is_symlink(): raise ValueError(f"{name} is a symbolic link, which a library does not follow")
+        if path.is_symlink():
+            raise ValueError(f"{name} is a symbolic link, which a library does not follow")
         return path
 
     def store(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -250,7 +299,9 @@ class ShardFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             _write(target, chunks, name.removesuffix(".safetensors"))
         except OSError as error:
-            raise OSError(error.errno, f"a shard could not be written ({error.strerror or error}); what was in the library is intact", str(self.path)) from error
+            why = f"a shard could not be written ({error.strerror or error})"
+            text = f"{why}; what was in the library is intact"
+            raise OSError(error.errno, text, str(self.path)) from error
 
     def damaged(self, name: str) -> str | None:
         "Say what is wrong with the bytes of a shard, if anything."
@@ -272,19 +323,20 @@ class Shelf:
     path : str | Path
         The folder; made if it is not there
     read_only : bool, default=False
-        Never write to it
+        Never write to it; the folder must be there
     """
 
     def __init__(
         self,
         path: str | Path, # The folder; made if it is not there
         *,
-        read_only: bool = False, # Never write to it
+        read_only: bool = False, # Never write to it; the folder must be there
     ):
         self.path = Path(path)
         self.folder = ShardFolder(self.path / "shards")
-        if read_only and not self.folder.path.is_dir(): raise FileNotFoundError(f"there is no library in {self.path}: it has no folder `shards`")
         if not read_only: self.folder.path.mkdir(parents=True, exist_ok=True)
+        elif not self.folder.path.is_dir():
+            raise FileNotFoundError(f"there is no library in {path}: it has no folder `shards`")
         self.read_only = read_only or not os.access(self.path, os.W_OK)
         self.catalogue = Catalogue(self.path / "index.sqlite", fixed=self.read_only)
         self.problems: dict[str, str] = {}
@@ -294,30 +346,29 @@ class Shelf:
 
     def __reduce__(self) -> tuple: return _reopen, (type(self), self.path, self.read_only)
 
-    def _entries(self, known: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
-        "Shards that are not `known`, with their heads or what is wrong with them."
-        for name, (size, problem) in self.folder.listing().items():
-            if name in known: continue
-            try: heads = ValueError(problem) if problem else read_heads(self.folder.locate(name))
-            except (OSError, ValueError) as error: heads = error
-            yield name, size, heads
+    def _follow(self, known: Mapping[str, Any], *, anew: bool) -> None:
+        "Write what the catalogue lacks; where that is impossible, make one in a temporary place."
+        try:
+            if self.catalogue.fixed: raise PermissionError(f"{self.path} is read-only")
+            self.catalogue.add(_unknown(self.folder, {} if anew else known), fresh=anew)
+        except (OSError, sqlite3.Error):
+            self._temporary = tempfile.TemporaryDirectory(prefix="mltransfer-")
+            self.catalogue = Catalogue(Path(self._temporary.name) / "index.sqlite")
+            self.catalogue.add(_unknown(self.folder, {}), fresh=True)
 
     def _update(self, *, look: bool = False, fresh: bool = False) -> None:
-        "Bring the catalogue up to date if the folder has changed, or in any case; make it anew if `fresh` or if a shard has changed or gone."
-        if (when := self.folder.path.stat().st_mtime_ns) == self._when and not look and not fresh: return
+        """Bring the catalogue up to date if the folder has changed since the last look.
+
+        `look` compares in any case. `fresh` makes it anew, as does a shard that changed or went."""
+        when = self.folder.path.stat().st_mtime_ns
+        if when == self._when and not look and not fresh: return
         known = self.catalogue.shards()
         sizes = {(name, size) for name, (size, _) in self.folder.listing().items()}
         before = {(name, size) for name, (size, _) in (known or {}).items()}
-        if fresh or known is None or before != sizes:
-            anew = fresh or known is None or not before <= sizes
-            try:
-                if self.catalogue.fixed: raise PermissionError(f"{self.path} is read-only")
-                self.catalogue.add(self._entries({} if anew else known), fresh=anew)
-            except (OSError, sqlite3.Error):
-                self._temporary = tempfile.TemporaryDirectory(prefix="mltransfer-")
-                self.catalogue = Catalogue(Path(self._temporary.name) / "index.sqlite")
-                self.catalogue.add(self._entries({}), fresh=True)
-        self._when, self._indexes = when, {}
+        anew = fresh or known is None or not before <= sizes
+        if anew or before != sizes: self._follow(known, anew=anew)
+        self._when = when
+        self._indexes = {}
         problems = {name: why for name, (_, why) in self.catalogue.shards().items() if why}
         if problems.keys() - self.problems.keys(): _warn(self.path, problems)
         self.problems = problems
@@ -327,33 +378,65 @@ class Shelf:
         if not self.read_only: self.folder.sweep()
         self._update(fresh=True)
 
-    def verify(self, *, progress: bool = True) -> int:
-        "Compare every shard with its SHA-256; return their number, or raise a `ValueError` that names the damaged ones."
+    def verify(
+        self,
+        *,
+        progress: bool = True, # Show a bar
+    ) -> int: # How many shards there are, all of them intact
+        """Compare every shard with its SHA-256; a `ValueError` names the damaged ones.
+
+        Parameters
+        ----------
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        int
+            How many shards there are, all of them intact
+        """
         self._update(look=True)
         names = self.folder.listing()
-        found = {name: self.folder.damaged(name) for name in tqdm(names, "verify", disable=not progress, unit="shard")}
-        if bad := {name: why for name, why in (found | self.problems).items() if why}:
-            raise ValueError(f"{len(bad)} of {len(names)} shards are damaged:\n{_named(bad)}\nDelete these files; `pull` or `merge` brings them back.")
+        bar = tqdm(names, "verify", disable=not progress, unit="shard")
+        found = {name: self.folder.damaged(name) for name in bar} | self.problems
+        if bad := {name: why for name, why in found.items() if why}:
+            damaged = f"{len(bad)} of {len(names)} shards are damaged"
+            raise ValueError(f"{damaged}:\n{_named(bad)}\n{_CURE}")
         return len(names)
 
 # %% ../nbs/40_library.ipynb #9167d464
+_CURE = "Delete these files; `pull` or `merge` brings them back."
+_Heads = list[dict[str, Any]] | Exception
+
+def _unknown(folder: ShardFolder, known: Mapping[str, Any]) -> Iterator[tuple[str, int, _Heads]]:
+    "Shards that are not `known`, with their heads or what is wrong with them."
+    for name, (size, problem) in folder.listing().items():
+        if name in known: continue
+        try: heads = ValueError(problem) if problem else read_heads(folder.locate(name))
+        except (OSError, ValueError) as error: heads = error
+        yield name, size, heads
+
+
 def _reopen(cls: type[Shelf], path: Path, read_only: bool) -> Shelf:
     "A library in another process is opened there, not copied, and never made anew."
     if not (path / "shards").is_dir():
-        raise FileNotFoundError(f"the library in {path} has gone: a pickle holds its path and no model; "
-                                "put the folder back, or open the library where it is now")
+        raise FileNotFoundError(
+            f"the library in {path} has gone: a pickle holds its path and no model; "
+            "put the folder back, or open the library where it is now")
     return cls(path, read_only=read_only)
 
 
 def _named(problems: Mapping[str, str]) -> str:
     "The first ten problems, one per line."
     lines = [f"  {name:.24}...: {why}" for name, why in list(problems.items())[:10]]
-    return "\n".join(lines + [f"  ... and {len(problems) - 10} more"] * (len(problems) > 10))
+    if len(problems) > 10: lines.append(f"  ... and {len(problems) - 10} more")
+    return "\n".join(lines)
 
 
 def _warn(path: Path, problems: Mapping[str, str]) -> None:
-    warnings.warn(f"{len(problems)} shards of the library {path.name!r} cannot be read and are left out:\n{_named(problems)}\n"
-                  "Delete these files; `pull` or `merge` brings them back.", stacklevel=5)
+    which = f"{len(problems)} shards of the library {path.name!r}"
+    text = f"{which} cannot be read and are left out:\n{_named(problems)}\n{_CURE}"
+    warnings.warn(text, stacklevel=5)
 
 # %% ../nbs/40_library.ipynb #e29384fd
 class SharedShelf(Shelf):
@@ -364,7 +447,7 @@ class SharedShelf(Shelf):
     path : str | Path
         The folder; made if it is not there
     read_only : bool, default=False
-        Never write to it
+        Never write to it; the folder must be there
     """
 
     @property
@@ -374,25 +457,51 @@ class SharedShelf(Shelf):
 
     def _sizes(self) -> dict[str, int]:
         self._update()
-        return {name: size for name, (size, _) in self.folder.listing().items() if name not in self.problems}
+        shards = self.folder.listing().items()
+        return {name: size for name, (size, _) in shards if name not in self.problems}
 
-    def _receive(self, offered: Mapping[str, int], opened: Callable[[str], Any], progress: bool) -> int:
+    def _receive(
+        self, offered: Mapping[str, int], opened: Callable[[str], Any], progress: bool,
+    ) -> int:
         "Store the shards that are missing here; return how many models that adds."
         if self.read_only: raise PermissionError(f"the library {self.path.name!r} is read-only")
-        mine, bad = self._sizes(), {}
+        mine = self._sizes()
         before = len(self.catalogue)
-        for name in tqdm([n for n in offered if offered[n] != mine.get(n)], "receive", disable=not progress, unit="shard"):
+        lacking = [name for name in offered if offered[name] != mine.get(name)]
+        bad = {}
+        for name in tqdm(lacking, "receive", disable=not progress, unit="shard"):
             try:
                 with opened(name) as file: self.folder.store(name, _chunks(file, offered[name]))
             except (ValueError, FileNotFoundError) as error: bad[name] = str(error)
         self._update(fresh=bool(self.problems))
-        if bad: raise ValueError(f"{len(bad)} of {len(offered)} shards were refused, all others are here:\n{_named(bad)}")
+        if bad:
+            refused = f"{len(bad)} of {len(offered)} shards were refused"
+            raise ValueError(f"{refused}, all others are here:\n{_named(bad)}")
         return len(self.catalogue) - before
 
-    def merge(self, other: SharedShelf | str | Path, *, progress: bool = True) -> int:
-        "Copy what `other` has and this library lacks; return the number of new models."
-        other = other if isinstance(other, SharedShelf) else type(self)(other, read_only=True)
-        return self._receive(other._sizes(), lambda name: open(other.folder.locate(name), "rb"), progress)
+    def merge(
+        self,
+        other: SharedShelf | str | Path, # Another library, or its folder
+        *,
+        progress: bool = True, # Show a bar
+    ) -> int: # How many models are new here
+        """Copy what another library on this machine has and this one lacks.
+
+        Parameters
+        ----------
+        other : SharedShelf | str | Path
+            Another library, or its folder
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        int
+            How many models are new here
+        """
+        if not isinstance(other, SharedShelf): other = type(self)(other, read_only=True)
+        opened = lambda name: open(other.folder.locate(name), "rb")
+        return self._receive(other._sizes(), opened, progress)
 
     def pull(
         self,
@@ -420,12 +529,33 @@ class SharedShelf(Shelf):
         fs, root = fsspec.url_to_fs(url)
         fs.invalidate_cache() # somebody else may have pushed since
         with fs.open(f"{root}/manifest.json", "rb") as file: manifest = file.read(2**26)
-        if digest and (found := hashlib.sha256(manifest).hexdigest()) != digest:
-            raise ValueError(f"{url} holds another library: its digest is {found}, expected {digest}")
-        return self._receive(_read_manifest(manifest, url), lambda name: fs.open(f"{root}/shards/{name}", "rb"), progress)
+        found = hashlib.sha256(manifest).hexdigest()
+        if digest and found != digest:
+            what = f"its digest is {found}, expected {digest}"
+            raise ValueError(f"{url} holds another library: {what}")
+        opened = lambda name: fs.open(f"{root}/shards/{name}", "rb")
+        return self._receive(_read_manifest(manifest, url), opened, progress)
 
-    def push(self, url: str, *, progress: bool = True) -> str:
-        "Copy what a shared library lacks to it, the manifest last; return its digest."
+    def push(
+        self,
+        url: str, # A folder or object storage; an http address cannot be written
+        *,
+        progress: bool = True, # Show a bar
+    ) -> str: # `digest` of the shared library, this one and what was there before
+        """Copy what a shared library lacks to it, the manifest last.
+
+        Parameters
+        ----------
+        url : str
+            A folder or object storage; an http address cannot be written
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        str
+            `digest` of the shared library, this one and what was there before
+        """
         return _push(self.folder, self._sizes(), url, progress)
 
 # %% ../nbs/40_library.ipynb #63d89517
@@ -433,34 +563,46 @@ def _manifest(sizes: Mapping[str, int]) -> bytes:
     return json.dumps({"format": 1, "shards": dict(sorted(sizes.items()))}, indent=0).encode()
 
 
+def _is_shard(name: str, size: Any) -> bool:
+    return bool(_NAME.fullmatch(name)) and type(size) is int and 0 <= size < 2**40
+
+
 def _read_manifest(data: bytes, url: str) -> dict[str, int]:
     "Names and sizes of shards; anything else is refused."
     try:
         shards = json.loads(data)["shards"]
-        wrong = [name for name, size in shards.items() if not _NAME.fullmatch(name) or type(size) is not int or not 0 <= size < 2**40]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error: raise ValueError(f"{url}/manifest.json is not a manifest: {error!r:.200}") from error
-    if wrong: raise ValueError(f"{url}/manifest.json names {wrong[0]!r:.100}, which is not the name of a shard with its size")
+        wrong = [name for name, size in shards.items() if not _is_shard(name, size)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{url}/manifest.json is not a manifest: {error!r:.200}") from error
+    if wrong:
+        what = f"{wrong[0]!r:.100}, which is not the name of a shard with its size"
+        raise ValueError(f"{url}/manifest.json names {what}")
     return shards
 
-
+# %% ../nbs/40_library.ipynb #878f7f5e
 def _push(folder: ShardFolder, sizes: Mapping[str, int], url: str, progress: bool) -> str:
     "Upload intact shards, then the manifest of these and of those that were there."
     fs, root = fsspec.url_to_fs(url)
     fs.invalidate_cache()
-    if "http" in fs.protocol or "https" in fs.protocol: raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
+    if "http" in fs.protocol or "https" in fs.protocol:
+        raise ValueError(f"{url} can only be pulled from; push to a folder or to object storage")
     local = ShardFolder(Path(root) / "shards") if isinstance(fs, LocalFileSystem) else None
     fs.makedirs(f"{root}/shards", exist_ok=True)
     try: there = _read_manifest(fs.cat_file(f"{root}/manifest.json"), url)
     except FileNotFoundError: there = {}
-    for name in tqdm([n for n in sizes if n not in there], "push", disable=not progress, unit="shard"):
-        if problem := folder.damaged(name): raise ValueError(f"shard {name} is damaged, nothing of it was pushed: {problem}")
-        if local is None: fs.put_file(str(folder.locate(name)), f"{root}/shards/{name}")
+    lacking = [name for name in sizes if name not in there]
+    for name in tqdm(lacking, "push", disable=not progress, unit="shard"):
+        if problem := folder.damaged(name):
+            raise ValueError(f"shard {name} is damaged, nothing of it was pushed: {problem}")
+        path = folder.locate(name)
+        if local is None: fs.put_file(str(path), f"{root}/shards/{name}")
         else:
-            with open(folder.locate(name), "rb") as file: local.store(name, _chunks(file, sizes[name]))
+            with open(path, "rb") as file: local.store(name, _chunks(file, sizes[name]))
     manifest = _manifest({**there, **sizes})
+    digest = hashlib.sha256(manifest).hexdigest()
     if local is None: fs.pipe_file(f"{root}/manifest.json", manifest)
-    else: _write(Path(root) / "manifest.json", [manifest], hashlib.sha256(manifest).hexdigest())
-    return hashlib.sha256(manifest).hexdigest()
+    else: _write(Path(root) / "manifest.json", [manifest], digest)
+    return digest
 
 # %% ../nbs/40_library.ipynb #47d4d556
 class Library(SharedShelf):
@@ -471,14 +613,22 @@ class Library(SharedShelf):
     path : str | Path
         The folder; made if it is not there
     read_only : bool, default=False
-        Never write to it
+        Never write to it; the folder must be there
     """
 
     @classmethod
-    def starter(cls) -> Library:
-        "Open the library that comes with the package."
+    def starter(cls) -> Library: # Read-only
+        """Open the library that comes with the package.
+
+        Returns
+        -------
+        Library
+            Read-only
+        """
         path = Path(str(files("mltransfer"))) / "starter"
-        if not path.is_dir(): raise FileNotFoundError("this installation of mltransfer has no starter library; open one of your own with Library(path)")
+        if not path.is_dir():
+            lacking = "this installation of mltransfer has no starter library"
+            raise FileNotFoundError(f"{lacking}; open one of your own with Library(path)")
         return cls(path, read_only=True)
 
     def query(
@@ -541,14 +691,45 @@ class Library(SharedShelf):
     def __getitem__(self, model_id: str) -> SourceModel: return self.load([model_id])[0]
     def __iter__(self) -> Iterator[str]: self._update(); return iter(self.catalogue.ids())
     def __len__(self) -> int: self._update(); return len(self.catalogue)
-    def __contains__(self, model_id: object) -> bool: self._update(); return self.catalogue.find(model_id) is not None
+    def __contains__(self, model_id: object) -> bool:
+        self._update()
+        return self.catalogue.find(model_id) is not None
 
-    def batch(self, ids: Iterable[str]) -> SourceBatch:
-        "Read several models that run as one."
+    def batch(
+        self,
+        ids: Iterable[str], # Of models of one featurizer
+    ) -> SourceBatch:
+        """Read several models that run as one.
+
+        Parameters
+        ----------
+        ids : Iterable[str]
+            Of models of one featurizer
+        """
         return SourceBatch(self.load(ids))
 
-    def hidden(self, ids: Iterable[str], X: Iterable[Any], layer: Layer = -1) -> list[NDArray[np.float32]]:
-        "Read one hidden layer of several models for raw inputs or their table; one array per model."
+    def hidden(
+        self,
+        ids: Iterable[str], # Of models of one featurizer
+        X: Iterable[Any], # Raw inputs, or their table of shape (n_samples, n_inputs)
+        layer: Layer = -1, # Number of the hidden layer, -1 is the last; or "output"
+    ) -> list[NDArray[np.float32]]: # Per model an array of shape (n_samples, n_units)
+        """Read one hidden layer of several models.
+
+        Parameters
+        ----------
+        ids : Iterable[str]
+            Of models of one featurizer
+        X : Iterable[Any]
+            Raw inputs, or their table of shape (n_samples, n_inputs)
+        layer : Layer, default=-1
+            Number of the hidden layer, -1 is the last; or "output"
+
+        Returns
+        -------
+        list[NDArray[np.float32]]
+            Per model an array of shape (n_samples, n_units)
+        """
         return self.batch(ids).hidden(X, layer)
 
     def add(
@@ -601,8 +782,10 @@ def read_ids(
     list[str]
         The same, as a list
     """
-    if isinstance(ids, str): raise ValueError(f"ids must be a list, got the str {ids!r:.40}; put it in a list")
-    if isinstance(ids, pd.DataFrame): raise ValueError("ids must be a list, got a DataFrame; of a query, give its index: ids=table.index")
+    wrong = f"ids must be a list, got {'a' if isinstance(ids, pd.DataFrame) else 'the'}"
+    if isinstance(ids, str): raise ValueError(f"{wrong} str {ids!r:.40}; put it in a list")
+    if isinstance(ids, pd.DataFrame):
+        raise ValueError(f"{wrong} DataFrame; of a query, give its index: ids=table.index")
     return list(ids)
 
 
@@ -617,26 +800,42 @@ def _index_of(library: Library, shard: str) -> Index:
     return kept[shard]
 
 
-def _load(library: Library, ids: list[str]) -> list[SourceModel]:
-    "Read models shard by shard."
-    ids, wanted = [str(i) for i in ids], {}
+def _places(library: Library, ids: list[str]) -> dict[str, str]:
+    "The shard of each model."
     library._update()
     places = library.catalogue.places(ids)
     if len(places) < len(set(ids)):
         library._update(look=True)
         places = library.catalogue.places(ids)
     if missing := [i for i in ids if i not in places]:
-        raise KeyError(f"no model {missing[0]!r} in {library!r}; `query` gives the ids as its index")
-    for i in dict.fromkeys(ids): wanted.setdefault(places[i], []).append(i)
+        lacking = f"no model {missing[0]!r} in {library!r}"
+        raise KeyError(f"{lacking}; `query` gives the ids as its index")
+    return places
+
+# %% ../nbs/40_library.ipynb #fd9fc737
+def _load(library: Library, ids: list[str]) -> list[SourceModel]:
+    "Read models shard by shard."
+    ids = [str(i) for i in ids]
+    places = _places(library, ids)
+    members: dict[str, list[str]] = {}
+    for i in dict.fromkeys(ids): members.setdefault(places[i], []).append(i)
     found: dict[str, SourceModel] = {}
-    for shard, members in sorted(wanted.items()):
+    for shard, inside in sorted(members.items()):
         try:
             index = _index_of(library, shard)
-            found |= zip(members, read_models(library.folder.locate(shard), members, index))
-        except FileNotFoundError as error: raise ValueError(f"shard {shard} has gone; open the library again") from error
+            models = read_models(library.folder.locate(shard), inside, index)
+        except FileNotFoundError as error:
+            raise ValueError(f"shard {shard} has gone; open the library again") from error
+        found.update(zip(inside, models))
     return [found[i] for i in ids]
 
 # %% ../nbs/40_library.ipynb #4946bb95
+def _size_first(part: Part) -> tuple[list[int], str]:
+    "What models of a group are sorted by: neighbours of one size are padded least."
+    model_id, head, _ = part
+    return head["network"].get("widths", []) if "network" in head else [head["bytes"]], model_id
+
+
 def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: int) -> list[str]:
     "Group models by what can be stacked, small ones first, and store shard by shard."
     groups: dict[str, dict[str, Part]] = {}
@@ -646,7 +845,7 @@ def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: i
         ids.append(part[0])
         if part[0] not in library: groups.setdefault(stack_key(source), {})[part[0]] = part
     for group in groups.values():
-        parts = sorted(group.values(), key=lambda p: (p[1]["network"].get("widths", []) if "network" in p[1] else [p[1]["bytes"]], p[0]))
+        parts = sorted(group.values(), key=_size_first)
         for i in range(0, len(parts), shard_size):
             data = pack(parts[i : i + shard_size], half=half)
             library.folder.store(f"{hashlib.sha256(data).hexdigest()}.safetensors", [data])
