@@ -24,7 +24,8 @@ class Known(SourceModel):
     def __init__(self, seen, tasks): self.seen, self.tasks, self.card = seen, tasks, {"key_rules": KEY_RULES}
 
 
-def source(keys, *properties, kind="molecule"): return Known(hash_keys(keys, kind), [Task(p, kind=kind) for p in properties])
+def source(keys, *properties, kind="molecule"):
+    return Known(hash_keys(keys, kind), [Task(p, kind=kind) for p in properties])
 
 
 def quiet(*args, **how):
@@ -41,7 +42,10 @@ def test_clean_data_are_left_in_peace():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = audit(alkanes, y, heat, table=rng.normal(size=(40, 6)), splits=[list(KFold(5).split(y))], sources=[source(["N"], "density")])
-    assert found.clean and not len(found.findings) and "No leak" in repr(found) and len(np.unique(found.groups)) == 40
+    assert found.clean
+    assert not len(found.findings)
+    assert "No leak" in repr(found)
+    assert len(np.unique(found.groups)) == 40
 
 
 @pytest.mark.parametrize("name", ["polymer_thermal_conductivity", "inorganic_refractive_index"])
@@ -80,7 +84,8 @@ def test_same_property_leaks_and_another_is_transductive():
     assert found.query("grade == 'transductive'")["position"].tolist() == [2, 3, 4]
     assert "2 of 2 sources" in found["why"].iloc[0] and "1 of 1" in found["why"].iloc[-1]
     many = [source(alkanes[: 0 if i in (3, 4) else 1], "density") for i in range(12)]
-    with pytest.warns(LeakageWarning, match=r"sources\[i\] for i = 0-2, 5-11: density(.|\n)*model_id\(sources\[i\]\)"): audit(alkanes, y, heat, sources=many)
+    with pytest.warns(LeakageWarning, match=r"sources\[i\] for i = 0-2, 5-11: density(.|\n)*model_id\(sources\[i\]\)"):
+        audit(alkanes, y, heat, sources=many)
 
 
 def test_only_tested_rows_leak_from_a_source():
@@ -99,12 +104,14 @@ def test_crystals_and_compositions_meet():
 
 
 def test_no_source_has_seen_anything_of_nothing():
-    assert not seen_by([], ["C"], "molecule").any() and seen_by([source(["C"], "density")], [], "molecule").shape == (0,)
+    assert not seen_by([], ["C"], "molecule").any()
+    assert seen_by([source(["C"], "density")], [], "molecule").shape == (0,)
     assert seen_by([source([], "density"), source(["C"], "density")], ["N", "C"], "molecule").tolist() == [False, True]
 
 
 def test_words_decide_about_properties():
-    assert same_property("Heat capacity", "heat capacity (constant volume)") and same_property("density", "Density")
+    assert same_property("Heat capacity", "heat capacity (constant volume)")
+    assert same_property("density", "Density")
     assert not same_property("heat capacity", "heat of fusion")
 
 
@@ -137,7 +144,8 @@ def test_near_pairs_do_not_depend_on_units_or_order():
 
 def test_identical_rows_of_a_table_that_is_otherwise_constant():
     assert near_pairs(np.ones((3, 2)))[0].tolist() == [[0, 1], [0, 2], [1, 2]]
-    assert near_pairs(np.zeros((2, 2)))[0].tolist() == [[0, 1]] and near_pairs(np.ones((1, 2)))[0].shape == (0, 2)
+    assert near_pairs(np.zeros((2, 2)))[0].tolist() == [[0, 1]]
+    assert near_pairs(np.ones((1, 2)))[0].shape == (0, 2)
 
 
 def test_near_rows_name_their_most_similar_partner_and_share_its_group():
@@ -145,7 +153,8 @@ def test_near_rows_name_their_most_similar_partner_and_share_its_group():
     table = rng.normal(size=(40, 6))
     table[30], table[31] = table[4], table[4] + 0.01
     found = quiet(alkanes, y, heat, table=table)
-    assert found.findings[["position", "partner"]].to_numpy().tolist()[0] == [30, 4] and positions(found, "nearly the same") == [30, 31]
+    assert found.findings[["position", "partner"]].to_numpy().tolist()[0] == [30, 4]
+    assert positions(found, "nearly the same") == [30, 31]
     assert len({found.groups[i] for i in (4, 30, 31)}) == 1
 
 
@@ -155,7 +164,8 @@ def test_columns_that_give_the_target_away_repeat_or_say_nothing():
     table = pd.DataFrame({"fine": rng.normal(size=40), "log": -np.log(y), "once": other, "twice": other, "still": 3.0, "bit": np.eye(40)[0], "bit again": np.eye(40)[0]})
     found = quiet(alkanes, y, heat, table=table).findings
     assert found.set_index("value")["grade"].to_dict() == {"log": "leak", "twice": "redundant", "bit again": "note", "still": "note"}
-    assert not quiet(alkanes, y, heat, table=table[["once", "twice"]]).clean and quiet(alkanes, y, heat, table=table[["still", "bit", "bit again"]]).clean
+    assert not quiet(alkanes, y, heat, table=table[["once", "twice"]]).clean
+    assert quiet(alkanes, y, heat, table=table[["still", "bit", "bit again"]]).clean
 
 
 def test_a_perfect_order_of_few_rows_is_chance():
@@ -167,7 +177,10 @@ def test_the_warning_names_ten_and_counts_the_rest():
     with pytest.warns(LeakageWarning) as caught: found = audit(alkanes + alkanes[:13], np.r_[y, y[:13]], heat)
     assert len(caught) == 1 and issubclass(LeakageWarning, UserWarning)
     message = str(caught[0].message)
-    assert message.count("\n  leak: row") == 10 and "3 more" in message and "groups=" in message and "row 40 (CO)" in message
+    assert message.count("\n  leak: row") == 10
+    assert "3 more" in message
+    assert "groups=" in message
+    assert "row 40 (CO)" in message
     assert "53 rows" in message and len(found.findings) == 13 and "<table" in found._repr_html_()
 
 
@@ -215,14 +228,18 @@ def test_conditions_are_no_contradiction():
 def test_isomers_are_one_group_and_no_contradiction():
     rows = ["OC(=O)/C=C/C(=O)O", r"OC(=O)/C=C\C(=O)O", "CCO", "OCC", "CC"]
     found = quiet(rows, [560.0, 408.0, 351.0, 100.0, 184.0], Task("melting point", "K", "molecule"))
-    assert positions(found, "contradiction") == [3] and positions(found, "same material") == [1, 3] and found.groups[0] == found.groups[1]
+    assert positions(found, "contradiction") == [3]
+    assert positions(found, "same material") == [1, 3]
+    assert found.groups[0] == found.groups[1]
 
 
 def test_a_kind_is_no_task():
-    with pytest.raises(ValueError, match=r"task must be a Task, got 'molecule'; write e.g. Task\("): audit(["CC", "CCO"], [1.0, 2.0], "molecule")
+    with pytest.raises(ValueError, match=r"task must be a Task, got 'molecule'; write e.g. Task\("):
+        audit(["CC", "CCO"], [1.0, 2.0], "molecule")
 
 
 def test_mappings_are_audited_like_formulas():
     task, y = Task("k", "", "composition"), [1.0, 2.0, 9.0]
     a, b = (quiet(X, y, task) for X in (["NaCl", "KBr", "ClNa"], [{"Na": 1, "Cl": 1}, {"K": 0.5, "Br": 0.5}, {"Cl": 2, "Na": 2}]))
-    assert a.findings["position"].tolist() == b.findings["position"].tolist() and positions(a, "contradiction") == [2]
+    assert a.findings["position"].tolist() == b.findings["position"].tolist()
+    assert positions(a, "contradiction") == [2]

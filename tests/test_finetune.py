@@ -149,14 +149,16 @@ def test_monomers_are_not_taken_for_repeat_units():
     model = FineTune(source, schedule=few).fit(units, np.arange(6.0))
     for model_ in (model, FrozenFeatures(source).fit(units), SourcePrediction(source).fit(units), RescaledRegressor(source).fit(units, np.arange(6.0))):
         read = getattr(model_, "transform", getattr(model_, "predict", None))
-        with pytest.raises(ValueError, match="1 of 2 rows cannot be used as a polymer(.|\n)*row 1: 'C=C': has no open ends"): read(["*CC*", "C=C"])
+        with pytest.raises(ValueError, match="1 of 2 rows cannot be used as a polymer(.|\n)*row 1: 'C=C': has no open ends"):
+            read(["*CC*", "C=C"])
         with pytest.raises(ValueError, match="row 0: 'C=C'"): model_.fit(["C=C", *units[1:]], np.arange(6.0))
 
 
 def test_more_pull_less_distance(data):
     X, y = data
     source = of_numbers(n_in=3)
-    def distance(**options): return sum(d.square().sum().item() for d in FineTune(source, unfrozen="all", **options).fit(X, y).members_.moved.values())
+    def distance(**options):
+        return sum(d.square().sum().item() for d in FineTune(source, unfrozen="all", **options).fit(X, y).members_.moved.values())
     free, pulled = (distance(schedule=Schedule(learning_rate=0.01, weight_decay=w)) for w in (0, 50))
     assert pulled < free
 

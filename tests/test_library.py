@@ -110,12 +110,14 @@ def test_a_batch_equals_its_members(shapes, layer, activation):
 def test_a_batch_of_many_rows_is_computed_in_steps():
     wide = np.tile(table, (1000, 1))
     many = [source(w, 8, seed=w) for w in range(8, 20)]
-    for one, s in zip(SourceBatch(many).hidden(wide), many): np.testing.assert_allclose(one, s.hidden(wide), rtol=1e-4, atol=1e-5)
+    for one, s in zip(SourceBatch(many).hidden(wide), many):
+        np.testing.assert_allclose(one, s.hidden(wide), rtol=1e-4, atol=1e-5)
 
 
 def test_hidden_takes_raw_inputs_of_any_mixture(library):
     ids = [model_id(s) for s in mixed]
-    for one, s in zip(library.hidden(ids, smiles, "output"), mixed): np.testing.assert_allclose(one, s.predict(smiles), rtol=1e-4)
+    for one, s in zip(library.hidden(ids, smiles, "output"), mixed):
+        np.testing.assert_allclose(one, s.predict(smiles), rtol=1e-4)
     with pytest.raises(ValueError, match="no hidden layers"): library.hidden(ids, smiles, -1)
 
 
@@ -130,14 +132,16 @@ def test_half_precision_is_stable(tmp_path):
 
 
 def test_query_finds_what_cards_say(tmp_path):
-    def card(error, licence): return {"data": {"t": {"licence": licence}}, "metrics": {"t": {"rows": {"train": 50}, "test_mae": error, "test_mae_of_median": 1.0}}}
+    def card(error, licence):
+        return {"data": {"t": {"licence": licence}}, "metrics": {"t": {"rows": {"train": 50}, "test_mae": error, "test_mae_of_median": 1.0}}}
     lib = Library(tmp_path)
     ids = lib.add([source(8, seed=i, property=p, card=card(e, l)) for i, (p, e, l) in enumerate([("a", 0.5, "CC0"), ("a", 0.2, "GPL"), ("b", 0.9, "CC0")])] + [source(8, seed=9, property="a")])
     assert list(lib.query(property="a").index) == [ids[1], ids[0], ids[3]], "smallest error first, unknown last"
     assert list(lib.query(licence="CC0", max_error=0.6).index) == [ids[0]]
     assert list(lib.query(min_rows=51).index) == [] and len(lib.query(limit=2)) == 2
     assert len(lib.query(data="t", kind="molecule")) == 3
-    assert list(lib.query(max_error=np.float32(0.3)).index) == [ids[1]] and len(lib.query(min_rows=np.int64(50), limit=np.int64(2))) == 2, "numbers of NumPy"
+    assert list(lib.query(max_error=np.float32(0.3)).index) == [ids[1]]
+    assert len(lib.query(min_rows=np.int64(50), limit=np.int64(2))) == 2, "numbers of NumPy"
     with pytest.raises(ValueError, match="no model has property 'c'"): lib.query(property="c")
 
 
@@ -188,7 +192,8 @@ def bucket(monkeypatch):
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"): monkeypatch.delenv(key, raising=False)
+    for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(key, raising=False)
     here = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
             "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
     for key, value in here.items(): monkeypatch.setenv(key, value)
@@ -215,7 +220,8 @@ def hub(monkeypatch):
 
 @pytest.fixture(params=["folder", "memory", "s3", "hf"])
 def url(request, tmp_path):
-    if request.param in ("s3", "hf"): return request.getfixturevalue({"s3": "bucket", "hf": "hub"}[request.param])
+    if request.param in ("s3", "hf"):
+        return request.getfixturevalue({"s3": "bucket", "hf": "hub"}[request.param])
     return str(tmp_path / "shared") if request.param == "folder" else f"memory://{tmp_path.name}"
 
 
@@ -238,7 +244,8 @@ def test_what_changed_on_the_way_is_refused(library, url, tmp_path):
     data = fs.cat_file(f"{root}/shards/{name}")
     fs.pipe_file(f"{root}/shards/{name}", data[:-1] + bytes([data[-1] ^ 1]))
     pulled = Library(tmp_path / "pulled")
-    with pytest.raises(ValueError, match="1 of [0-9]+ shards were refused(.|\n)*arrived with SHA-256"): pulled.pull(url, progress=False)
+    with pytest.raises(ValueError, match="1 of [0-9]+ shards were refused(.|\n)*arrived with SHA-256"):
+        pulled.pull(url, progress=False)
     assert pulled.verify(progress=False) == len(library.folder.listing()) - 1
     fs.pipe_file(f"{root}/shards/{name}", data)
     pulled.pull(url, digest=library.digest, progress=False)
@@ -351,7 +358,8 @@ def test_each_head_is_parsed_once_whatever_the_order(tmp_path, monkeypatch):
     heads = read_heads
     monkeypatch.setattr("mltransfer.library.read_heads", lambda path: read.append(path) or heads(path))
     for i in range(0, 24, 4):
-        for loaded, wanted in zip(library.load(order[i : i + 4]), order[i : i + 4]): assert model_id(loaded) == wanted
+        for loaded, wanted in zip(library.load(order[i : i + 4]), order[i : i + 4]):
+            assert model_id(loaded) == wanted
     assert len(read) == 8, "one for each shard"
     library.load(order[:2])[0].card["data"] = "changed"
     assert library[order[0]].card.get("data") != "changed", "what is kept is not handed out"

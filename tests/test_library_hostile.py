@@ -30,7 +30,8 @@ def nothing_outside_is_touched(tmp_path):
     outside = tmp_path / "outside.txt"
     outside.write_text("untouched")
     yield
-    assert outside.read_text() == "untouched" and {p.name for p in tmp_path.iterdir()} <= {"outside.txt", "library", "pulled", "evil", "shared"}
+    assert outside.read_text() == "untouched"
+    assert {p.name for p in tmp_path.iterdir()} <= {"outside.txt", "library", "pulled", "evil", "shared"}
 
 
 def shard_of(library, model):
@@ -74,7 +75,8 @@ def test_truncated_shard(library):
     path = shard_of(library, good[0])
     ids = list(library)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.warns(UserWarning, match="1 shards of the library 'library' cannot be read"): again = Library(library.path)
+    with pytest.warns(UserWarning, match="1 shards of the library 'library' cannot be read"):
+        again = Library(library.path)
     assert len(again) == 1 and rest_is_usable(again)
     assert list(again.problems) == [path.name] and "not a shard" in again.problems[path.name]
     with pytest.raises(ValueError, match="1 of 2 shards are damaged"): again.verify(progress=False)
@@ -100,7 +102,8 @@ def test_wrong_hash_on_the_way(library, tmp_path):
     path = tmp_path / "shared" / "shards" / shard_name[id(good[0])]
     path.write_bytes(path.read_bytes().replace(b"K", b"C"))
     pulled = Library(tmp_path / "pulled")
-    with pytest.raises(ValueError, match="1 of 2 shards were refused(.|\n)*arrived with SHA-256"): pulled.pull(str(tmp_path / "shared"), progress=False)
+    with pytest.raises(ValueError, match="1 of 2 shards were refused(.|\n)*arrived with SHA-256"):
+        pulled.pull(str(tmp_path / "shared"), progress=False)
     assert rest_is_usable(pulled) and len(pulled) == 1 and len(list(pulled.folder.path.iterdir())) == 1
 
 
@@ -110,7 +113,8 @@ def test_shard_that_is_longer_than_promised(library, tmp_path):
     size = path.stat().st_size
     os.truncate(path, 2**36)  # sparse: 64 GiB that are never read
     pulled = Library(tmp_path / "pulled")
-    with pytest.raises(ValueError, match="were refused"): pulled.pull(str(tmp_path / "shared"), progress=False)
+    with pytest.raises(ValueError, match="were refused"):
+        pulled.pull(str(tmp_path / "shared"), progress=False)
     os.truncate(path, size)
     assert rest_is_usable(pulled) and pulled.pull(str(tmp_path / "shared"), progress=False) == 2
 
@@ -119,7 +123,8 @@ def test_missing_shard(library, tmp_path):
     library.push(str(tmp_path / "shared"), progress=False)
     (tmp_path / "shared" / "shards" / shard_name[id(good[0])]).unlink()
     pulled = Library(tmp_path / "pulled")
-    with pytest.raises(ValueError, match="1 of 2 shards were refused"): pulled.pull(str(tmp_path / "shared"), progress=False)
+    with pytest.raises(ValueError, match="1 of 2 shards were refused"):
+        pulled.pull(str(tmp_path / "shared"), progress=False)
     assert rest_is_usable(pulled)
 
 
@@ -135,7 +140,8 @@ def test_hostile_manifest(tmp_path, text):
     fs = fsspec.filesystem("memory")
     fs.pipe_file(f"/{tmp_path.name}/manifest.json", text.encode())
     pulled = Library(tmp_path / "pulled")
-    with pytest.raises(ValueError, match="manifest.json"): pulled.pull(f"memory://{tmp_path.name}", progress=False)
+    with pytest.raises(ValueError, match="manifest.json"):
+        pulled.pull(f"memory://{tmp_path.name}", progress=False)
     assert len(pulled) == 0 and list(pulled.folder.path.iterdir()) == []
 
 
@@ -147,7 +153,8 @@ def test_names_that_lead_elsewhere(library, name):
 
 def test_catalogue_that_points_elsewhere(library, tmp_path):
     i = list(library)[0]
-    with sqlite3.connect(library.path / "index.sqlite") as db: db.execute("UPDATE models SET shard = '../../outside.txt'")
+    with sqlite3.connect(library.path / "index.sqlite") as db:
+        db.execute("UPDATE models SET shard = '../../outside.txt'")
     db.close()
     with pytest.raises(ValueError, match="is not the name of a shard"): Library(library.path)[i]
     library.reindex()
@@ -156,7 +163,8 @@ def test_catalogue_that_points_elsewhere(library, tmp_path):
 
 def test_catalogue_that_lies_about_a_model(library):
     a, b = shard_name[id(good[0])], shard_name[id(other)]
-    with sqlite3.connect(library.path / "index.sqlite") as db: db.execute("UPDATE models SET shard = CASE shard WHEN ? THEN ? ELSE ? END", (a, b, a))
+    with sqlite3.connect(library.path / "index.sqlite") as db:
+        db.execute("UPDATE models SET shard = CASE shard WHEN ? THEN ? ELSE ? END", (a, b, a))
     db.close()
     for i in library:
         with pytest.raises(ValueError, match="cannot be used"): library[i]
@@ -212,7 +220,8 @@ def test_text_in_a_card_is_only_text(library):
     evil = source(8, seed=4, property="<script>alert(1)</script>\ud800", card={"data": {"'; DROP TABLE models; --": {"licence": "<img onerror=x>"}}, "limits": "<b>"})
     i, = library.add([evil])
     assert len(library) == 4 and len(library.query(data="'; DROP TABLE models; --")) == 1
-    for html in (library._repr_html_(), card_html(library[i])): assert "<script" not in html and "<img" not in html
+    for html in (library._repr_html_(), card_html(library[i])):
+        assert "<script" not in html and "<img" not in html
 
 
 HEADERS = {
@@ -282,9 +291,12 @@ def test_full_disk(library, monkeypatch, code):
     before = sorted(library.folder.path.iterdir())
     with monkeypatch.context() as m:
         m.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="what was in the library is intact") as caught: library.add([source(8, seed=9)])
+        with pytest.raises(OSError, match="what was in the library is intact") as caught:
+            library.add([source(8, seed=9)])
     assert caught.value.errno == code and sorted(library.folder.path.iterdir()) == before
-    assert rest_is_usable(library, (other, good[0])) and library.add([source(8, seed=9)]) and len(library) == 4
+    assert rest_is_usable(library, (other, good[0]))
+    assert library.add([source(8, seed=9)])
+    assert len(library) == 4
 
 
 def child(code, *args, before=None):

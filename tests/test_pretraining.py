@@ -32,7 +32,8 @@ def liquid(): return load("liquid_heat_capacity")
 
 def test_what_cannot_be_saved_is_not_trained(liquid, monkeypatch):
     monkeypatch.setattr("mltransfer.pretraining.join", lambda *a: pytest.fail("the data were read"))
-    with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"): pretrain([liquid], RDKitDescriptors())
+    with pytest.raises(ValueError, match="RDKitDescriptors cannot be saved"):
+        pretrain([liquid], RDKitDescriptors())
 
 
 def test_a_weighted_union_is_not_trained_on(liquid):
@@ -43,7 +44,8 @@ def test_a_weighted_union_is_not_trained_on(liquid):
 def test_only_keys_exclude(liquid):
     row = list(liquid.groups).index("c1ccccc1")
     assert len(join([liquid], ["c1ccccc1", "*CC*"])[0]) == len(liquid) - 1, "a key of another kind stands nowhere"
-    with pytest.raises(ValueError, match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"): join([liquid], ["CCO", "C1=CC=CC=C1"])
+    with pytest.raises(ValueError, match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"):
+        join([liquid], ["CCO", "C1=CC=CC=C1"])
     with pytest.raises(ValueError, match="put the one key 'CCO' in a list"): join([liquid], "CCO")
     assert liquid.X[row] == "C1=CC=CC=C1", "the table itself spells it so"
     for wrong in ("benzene", np.nan, None):
@@ -84,13 +86,16 @@ def source_of(data):
 def test_a_property_without_rows_is_named(liquid):
     few = liquid.where(np.arange(len(liquid)) < 5)
     other = Dataset(few.frame.assign(key=few.groups), replace(few.task, property="other"), name="few")
-    with pytest.raises(ValueError, match="no training row has a label of few"): pretrain([liquid, other], Constitution(), exclude=other.groups, **short)
+    with pytest.raises(ValueError, match="no training row has a label of few"):
+        pretrain([liquid, other], Constitution(), exclude=other.groups, **short)
 
 
 @pytest.mark.parametrize("recipe", ["forest", "elastic net"])
 def test_options_of_networks_are_refused_elsewhere(liquid, recipe):
-    with pytest.raises(ValueError, match=f"checkpoint has no meaning for a {recipe}"): pretrain([liquid], Constitution(), recipe=recipe, checkpoint="x")
-    with pytest.raises(ValueError, match="hidden has no meaning"): pretrain([liquid], Constitution(), recipe=recipe, hidden=(8,))
+    with pytest.raises(ValueError, match=f"checkpoint has no meaning for a {recipe}"):
+        pretrain([liquid], Constitution(), recipe=recipe, checkpoint="x")
+    with pytest.raises(ValueError, match="hidden has no meaning"):
+        pretrain([liquid], Constitution(), recipe=recipe, hidden=(8,))
 
 
 # --- splits
@@ -167,7 +172,8 @@ def test_scaling_knows_the_training_rows_only():
     a = _prepare(table, Y, [Task("y")], parts, "task")
     table[40:], Y.loc[40:] = 1e4 * (1 + rng.random((20, 4))), 1e6 # held out: another world, and a column that training has not
     b = _prepare(table, Y, [Task("y")], parts, "task")
-    for name in ("x_scaling", "y_scaling", "useful"): np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for name in ("x_scaling", "y_scaling", "useful"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     np.testing.assert_array_equal(a.Z[:40], b.Z[:40])
     np.testing.assert_allclose(a.x_scaling, [table[:40, :3].mean(0), table[:40, :3].std(0)], rtol=1e-5)
 
@@ -188,7 +194,8 @@ def test_labels_on_a_logarithmic_scale_come_back_in_their_unit():
     viscosity = load("viscosity")
     [source] = pretrain([viscosity], Constitution(), hidden=(64, 32), schedule=Schedule(epochs=20), progress=False)
     metrics = source.card["metrics"]["viscosity"]
-    assert metrics["test_mae"] < metrics["test_mae_of_median"] and (source.predict(viscosity.X[:50]) > 0).all()
+    assert metrics["test_mae"] < metrics["test_mae_of_median"]
+    assert (source.predict(viscosity.X[:50]) > 0).all()
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -244,7 +251,8 @@ def test_what_is_no_data_set_is_refused(wrong, said):
 
 def test_too_few_rows_are_refused_before_any_work(liquid):
     few = liquid.where(np.arange(len(liquid)) < 12)
-    with pytest.raises(ValueError, match="12 materials are too few to pretrain on, need at least 20"): pretrain(few, Constitution())
+    with pytest.raises(ValueError, match="12 materials are too few to pretrain on, need at least 20"):
+        pretrain(few, Constitution())
 
 
 def test_no_seed_draws_one_and_keeps_it(liquid):
@@ -275,7 +283,8 @@ def test_checkpoint_stack_and_workers_do_not_change_what_is_learnt(liquid, tmp_p
     plain = run()
     for how in ({"checkpoint": tmp_path}, {"checkpoint": tmp_path}, {"n_jobs": 2}):
         for a, b in zip(plain, run(**how), strict=True):
-            assert all(torch.equal(p, q) for p, q in zip(a.net.parameters(), b.net.parameters())) and a.card == b.card
+            assert all(torch.equal(p, q) for p, q in zip(a.net.parameters(), b.net.parameters()))
+            assert a.card == b.card
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     for a, b in zip(plain, run(stack=3), strict=True):
         np.testing.assert_allclose(a.predict(liquid.X[:20]), b.predict(liquid.X[:20]), rtol=1e-3)
@@ -287,4 +296,5 @@ def test_rows_at_several_conditions_are_no_source():
     data = from_frame(frame, "s", "k", Task("k", "", "composition"), conditions=["T"], name="salts")
     with pytest.raises(ValueError, match="'salts' holds rows at several T.*choose one"): join([data])
     inputs, labels = join([data.where(data.X["T"] == 298)])
-    assert inputs.to_dict() == {"ClNa": "NaCl", "BrK": "KBr"} and labels["salts"].to_dict() == {"ClNa": 6.5, "BrK": 4.8}
+    assert inputs.to_dict() == {"ClNa": "NaCl", "BrK": "KBr"}
+    assert labels["salts"].to_dict() == {"ClNa": 6.5, "BrK": 4.8}

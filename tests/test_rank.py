@@ -36,7 +36,8 @@ def X(): return featurizer.fit_transform(SMILES)
 
 
 @pytest.fixture(scope="module")
-def y(): return np.array([len(s) + (s[-1] == "l") for s in SMILES], float) + np.random.default_rng(0).normal(scale=0.1, size=len(SMILES))
+def y():
+    return np.array([len(s) + (s[-1] == "l") for s in SMILES], float) + np.random.default_rng(0).normal(scale=0.1, size=len(SMILES))
 
 
 def test_layers_are_those_of_the_source(X):
@@ -76,7 +77,8 @@ def test_mixed_descriptors_need_raw_inputs(X, y):
     mixed = [source(0), source(1, features=make_union(Constitution(), MorganFingerprint(32)))]
     table = rank(mixed, SMILES, y)
     assert (table["kind"] == "direct").sum() == 2
-    with pytest.raises(ValueError, match="read different ones|has 28 descriptors|featurizer of"): rank(mixed, X, y)
+    with pytest.raises(ValueError, match="read different ones|has 28 descriptors|featurizer of"):
+        rank(mixed, X, y)
 
 
 def test_a_forest_takes_part_with_its_predictions(X, y):

@@ -80,7 +80,8 @@ def test_untrained_twins_and_rankings_are_the_same_in_threads(liquid, alone):
     def nulls(_): return rank(alone, list(liquid.X[:40]), liquid.y[:40].to_numpy(), random_state=1)
     with ThreadPoolExecutor(3) as pool: first, *others = pool.map(nulls, range(3))
     assert all(first.equals(t) for t in others) and first.equals(nulls(0))
-    with ThreadPoolExecutor(8) as pool: twins = list(pool.map(lambda i: untrained_like(alone[0], i), range(40)))
+    with ThreadPoolExecutor(8) as pool:
+        twins = list(pool.map(lambda i: untrained_like(alone[0], i), range(40)))
     assert same(twins, [untrained_like(alone[0], i) for i in range(40)])
 
 

@@ -98,7 +98,8 @@ def test_bad_targets_are_named(target):
     for y, said in [(np.r_[np.nan, target.y[1:]], "row 0"), (np.ones(79), "constant")]:
         with pytest.raises(ValueError, match=said): best.fit(X, y)
     with pytest.raises(ValueError, match="at least 5"): best.fit(X[:4], target.y[:4])
-    with pytest.raises(ValueError, match="row 0"): evaluate({"a": Ridge()}, X, np.r_[np.nan, target.y[1:]], [])
+    with pytest.raises(ValueError, match="row 0"):
+        evaluate({"a": Ridge()}, X, np.r_[np.nan, target.y[1:]], [])
 
 
 def test_results_do_not_depend_on_workers(target):
@@ -165,7 +166,8 @@ def test_best_of_with_weights_equals_repeated_rows(weights, seed):
 
 def test_null_has_the_shapes_but_not_the_knowledge(target, sources):
     null = untrained(sources, random_state=5)
-    assert [n.net.widths for n in null] == [s.net.widths for s in sources] and not seen_by(null, target.groups, "polymer").any()
+    assert [n.net.widths for n in null] == [s.net.widths for s in sources]
+    assert not seen_by(null, target.groups, "polymer").any()
     assert not np.allclose(null[0].hidden(target.X[:5]), sources[0].hidden(target.X[:5]))
 
 
@@ -212,7 +214,8 @@ def test_a_subset_of_units_is_the_same_every_time(sources):
     X = ["CC", "CCO", "c1ccccc1"]
     every = FrozenFeatures(sources, layers="all").fit_transform(X)
     some = FrozenFeatures(sources, layers="all", n_units=7, random_state=3).fit(X)
-    assert np.array_equal(some.transform(X), every[:, some.units_]) and np.array_equal(clone(some).fit(X).units_, some.units_)
+    assert np.array_equal(some.transform(X), every[:, some.units_])
+    assert np.array_equal(clone(some).fit(X).units_, some.units_)
     assert set(some.get_feature_names_out()) < set(FrozenFeatures(sources, layers="all").fit(X).get_feature_names_out())
     assert not np.array_equal(some.units_, clone(some).set_params(random_state=4).fit(X).units_)
 
@@ -235,7 +238,8 @@ def test_an_unfitted_rescaled_source_is_the_source():
     y = 3 * source.predict(X)[:, 0] ** 1.5
     assert np.allclose(RescaledRegressor(source).fit(X, y).predict(X), y, rtol=1e-4), "a power law is a line in the logarithm"
     assert np.allclose(ResidualRegressor(source, Ridge()).fit(X, y).predict(X), y, rtol=1e-4)
-    with pytest.raises(ValueError, match="row 2: -1.0: not positive"): RescaledRegressor(source).fit(X[:3], [1, 2, -1])
+    with pytest.raises(ValueError, match="row 2: -1.0: not positive"):
+        RescaledRegressor(source).fit(X[:3], [1, 2, -1])
 
 
 def test_a_refitted_line_forgets_the_first():
@@ -269,7 +273,8 @@ def test_weights_of_a_residual_are_not_ignored_in_silence():
     X = np.linspace(-2, 2, 12)[:, None]
     with pytest.raises(ValueError, match="KNeighborsRegressor takes no sample_weight"):
         ResidualRegressor(of_numbers(), KNeighborsRegressor()).fit(X, X[:, 0], sample_weight=np.ones(12))
-    with pytest.raises(ValueError, match="row 2: -1.0"): RescaledRegressor(of_numbers()).fit(X, X[:, 0], sample_weight=[1, 1, -1, *[1] * 9])
+    with pytest.raises(ValueError, match="row 2: -1.0"):
+        RescaledRegressor(of_numbers()).fit(X, X[:, 0], sample_weight=[1, 1, -1, *[1] * 9])
 
 
 def test_many_rows_are_read_in_blocks(monkeypatch):
@@ -285,12 +290,14 @@ def test_many_rows_are_read_in_blocks(monkeypatch):
     one = transfer.describe_each
     monkeypatch.setattr(transfer, "ROWS", 50)
     monkeypatch.setattr(transfer, "describe_each", lambda s, X: sizes.append(len(X)) or one(s, X))
-    for m, expected in zip(models, whole): np.testing.assert_allclose(m.transform(liquids.X), expected, rtol=1e-4, atol=1e-5)
+    for m, expected in zip(models, whole):
+        np.testing.assert_allclose(m.transform(liquids.X), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(line.predict(s for s in liquids.X), predicted, rtol=1e-4)
     assert max(sizes) == 50
     bad = [*liquids.X[:120], "C1CC", *liquids.X[:60], "CC(C"]
     for m in (*models, line):
-        with pytest.raises(ValueError, match="2 of 182 rows(.|\n)*row 120: 'C1CC'(.|\n)*row 181: 'CC\\(C'"): getattr(m, "transform", m.predict if m is line else None)(bad)
+        with pytest.raises(ValueError, match="2 of 182 rows(.|\n)*row 120: 'C1CC'(.|\n)*row 181: 'CC\\(C'"):
+            getattr(m, "transform", m.predict if m is line else None)(bad)
 
 
 def test_mappings_compositions_and_frames_are_rows():
@@ -338,4 +345,5 @@ def test_paper_forest_is_drawn_by_its_seed():
 
 
 def test_a_choice_of_no_model_is_refused():
-    with pytest.raises(ValueError, match="average must be at least 1"): BestOfRegressor({"a": Ridge()}, average=0).fit(np.eye(6), np.arange(6.0))
+    with pytest.raises(ValueError, match="average must be at least 1"):
+        BestOfRegressor({"a": Ridge()}, average=0).fit(np.eye(6), np.arange(6.0))

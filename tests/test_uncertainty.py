@@ -99,12 +99,14 @@ def test_fewest_rows_of_each_level(level, n):
     low, high = plus_interval(np.zeros((1, n)), residuals, level)[0]
     assert (low, high) == (-np.abs(residuals).max(), np.abs(residuals).max())
     if n > 1:
-        with pytest.raises(ValueError, match=f"it takes {n} rows"): plus_interval(np.zeros((1, n - 1)), residuals[1:], level)
+        with pytest.raises(ValueError, match=f"it takes {n} rows"):
+            plus_interval(np.zeros((1, n - 1)), residuals[1:], level)
 
 
 @pytest.mark.parametrize("n", range(2, 200, 9))
 def test_the_level_that_the_error_names_works(n):
-    with pytest.raises(ValueError, match="a level of at most") as error: plus_interval(np.zeros((1, n)), np.ones(n), 0.9999)
+    with pytest.raises(ValueError, match="a level of at most") as error:
+        plus_interval(np.zeros((1, n)), np.ones(n), 0.9999)
     most = float(str(error.value).split()[-1])
     assert np.isfinite(plus_interval(np.zeros((1, n)), np.ones(n), most)).all()
 
@@ -247,7 +249,8 @@ def test_wrong_weights_are_named(weight, says):
 
 def test_weights_are_not_ignored_in_silence():
     X, y, _, _ = sample()
-    with pytest.raises(ValueError, match="Averages takes no sample_weight"): ConformalRegressor(Averages()).fit(X, y, sample_weight=np.ones(60))
+    with pytest.raises(ValueError, match="Averages takes no sample_weight"):
+        ConformalRegressor(Averages()).fit(X, y, sample_weight=np.ones(60))
     one, other = (ConformalRegressor(LinearRegression()).fit(X, y, sample_weight=w).predict_interval(X) for w in (None, 2.5))
     np.testing.assert_allclose(one, other)
 
@@ -263,7 +266,8 @@ def test_mappings_and_compositions_are_rows():
     np.testing.assert_allclose(bounds[1:], [bounds[0]] * 2, rtol=1e-6)
     drawn = ConformalRegressor(make_pipeline(ElementFractions(), Ridge())).fit((f for f in formulas), y)
     np.testing.assert_allclose(drawn.predict_interval(formulas[:3]), bounds[0], rtol=1e-6)
-    with pytest.raises(ValueError, match="got one dict"): ConformalRegressor(Ridge()).fit({"Na": 1, "Cl": 1}, y)
+    with pytest.raises(ValueError, match="got one dict"):
+        ConformalRegressor(Ridge()).fit({"Na": 1, "Cl": 1}, y)
 
 
 @pytest.fixture(scope="module")
@@ -328,15 +332,18 @@ def test_wrong_folds_and_groups(model, rows, groups, says):
 def test_wrong_targets_are_named(wrong):
     bad = y.copy()
     bad[[3, 5]] = wrong
-    with pytest.raises(ValueError, match="2 of 60 rows cannot be used as a target(.|\n)*row 3(.|\n)*row 5"): ConformalRegressor(Ridge()).fit(X, bad)
+    with pytest.raises(ValueError, match="2 of 60 rows cannot be used as a target(.|\n)*row 3(.|\n)*row 5"):
+        ConformalRegressor(Ridge()).fit(X, bad)
     with pytest.raises(ValueError, match="requires y to be passed"): ConformalRegressor(Ridge()).fit(X, None)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"): ConformalRegressor(Ridge()).fit(X, y[:-1])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ConformalRegressor(Ridge()).fit(X, y[:-1])
 
 
 def test_bad_raw_rows_keep_their_positions(polymers):
     smiles, y = polymers
     bad = [*smiles[:17], "C1CC", *smiles[18:]]
-    with pytest.raises(ValueError, match="row 17: 'C1CC'"): ConformalRegressor(make_pipeline(Constitution(), Ridge())).fit(bad, y)
+    with pytest.raises(ValueError, match="row 17: 'C1CC'"):
+        ConformalRegressor(make_pipeline(Constitution(), Ridge())).fit(bad, y)
 
 
 class FailsOnSome(RegressorMixin, BaseEstimator):
@@ -345,13 +352,15 @@ class FailsOnSome(RegressorMixin, BaseEstimator):
 
 
 def test_predictions_that_are_no_numbers_are_named():
-    with pytest.raises(ValueError, match="cannot be used as a prediction(.|\n)*without these rows"): ConformalRegressor(FailsOnSome()).fit(X, y)
+    with pytest.raises(ValueError, match="cannot be used as a prediction(.|\n)*without these rows"):
+        ConformalRegressor(FailsOnSome()).fit(X, y)
 
 
 @pytest.mark.parametrize("level", [0.49, 1, 1.5, 90, -0.1, np.nan])
 def test_wrong_levels(level):
     model = ConformalRegressor(Ridge()).fit(X, y)
-    with pytest.raises(ValueError, match="level must be at least 0.5 and below 1"): model.predict_interval(X_new, level)
+    with pytest.raises(ValueError, match="level must be at least 0.5 and below 1"):
+        model.predict_interval(X_new, level)
 
 
 def test_wrong_columns_and_not_fitted():

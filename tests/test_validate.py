@@ -40,7 +40,8 @@ draws = [[s] for s in RepeatedDraws(20, 6).split(X)]
 quick = partial(evaluate, progress=False)
 
 
-def same(a, b): return a.predictions.equals(b.predictions) and a.table.drop(columns="seconds").equals(b.table.drop(columns="seconds"))
+def same(a, b):
+    return a.predictions.equals(b.predictions) and a.table.drop(columns="seconds").equals(b.table.drop(columns="seconds"))
 
 
 def test_crossed_interval_is_never_wider_than_the_corrected_one_and_shares_its_ratio():
@@ -84,7 +85,8 @@ def test_words_of_an_evaluation():
     found = result.compare_all("median")
     assert found["verdict"].to_dict() == {"ridge": "better", "noise": "better"}
     assert verdict(result.compare("median", "ridge"), warn=False) == "worse"
-    with pytest.warns(NegativeTransferWarning, match=r"negative transfer: the error of median"): verdict(result.compare("median", "ridge"))
+    with pytest.warns(NegativeTransferWarning, match=r"negative transfer: the error of median"):
+        verdict(result.compare("median", "ridge"))
     few = quick(methods, X, y, draws[:4])
     assert set(few.compare_all("median")["verdict"]) == {"too few draws to say"}, "four draws"
     one = found.loc["noise", "high"], result.compare_all("median", ["noise"]).loc["noise", "high"]
@@ -144,7 +146,8 @@ def test_frames_keep_their_columns():
 
 
 def test_frames_are_told_apart_by_their_names(tmp_path):
-    for names in ("abcd", "dcba", "abcd"): quick({"m": Ridge()}, pd.DataFrame(X, columns=list(names)), y, draws[:1], checkpoint=tmp_path)
+    for names in ("abcd", "dcba", "abcd"):
+        quick({"m": Ridge()}, pd.DataFrame(X, columns=list(names)), y, draws[:1], checkpoint=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -168,9 +171,11 @@ def test_groups_and_task_reach_a_fit(wrap):
 def test_inner_searches_get_groups(search, wrap):
     groups = np.repeat(np.arange(20), 3)
     splits = [list(GroupKFold(4).split(X, groups=groups))]
-    if isinstance(search, LassoCV) and isinstance(wrap(search), TransformedTargetRegressor): pytest.skip("scikit-learn routes nothing there")
+    if isinstance(search, LassoCV) and isinstance(wrap(search), TransformedTargetRegressor):
+        pytest.skip("scikit-learn routes nothing there")
     assert len(quick({"m": wrap(search)}, X, y, splits, groups=groups).predictions) == 60
-    with pytest.raises(ValueError, match="method 'm' in split 0 of repeat 0"): quick({"m": wrap(search)}, X, y, splits)
+    with pytest.raises(ValueError, match="method 'm' in split 0 of repeat 0"):
+        quick({"m": wrap(search)}, X, y, splits)
 
 
 def test_weights_reach_the_fits():
@@ -179,7 +184,8 @@ def test_weights_reach_the_fits():
     half = [[(np.r_[30:50], np.r_[20:30, 50:60])]]
     weighted, less = quick({"m": Ridge()}, X, y, rows, sample_weight=weight), quick({"m": Ridge()}, X, y, half)
     assert np.allclose(weighted.predictions["predicted"], less.predictions["predicted"])
-    with pytest.raises(ValueError, match="sample_weight has shape"): quick({"m": Ridge()}, X, y, rows, sample_weight=weight[1:])
+    with pytest.raises(ValueError, match="sample_weight has shape"):
+        quick({"m": Ridge()}, X, y, rows, sample_weight=weight[1:])
 
 
 def test_groups_count_as_one_material():
@@ -283,8 +289,10 @@ def test_finished_fits_are_not_repeated(tmp_path):
     first = quick(methods, X, y, draws, checkpoint=tmp_path)
     files = {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
     again = quick({"renamed": Ridge(), **methods}, X, y, draws, checkpoint=str(tmp_path))
-    assert len(files) == 18 and {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()} == files, "the name of a method does not matter"
-    assert again.table.query("method != 'renamed'").reset_index(drop=True).equals(first.table) and same(first, quick(methods, X, y, draws))
+    assert len(files) == 18
+    assert {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()} == files, "the name of a method does not matter"
+    assert again.table.query("method != 'renamed'").reset_index(drop=True).equals(first.table)
+    assert same(first, quick(methods, X, y, draws))
     assert same(first, quick(methods, X, y, draws, checkpoint=tmp_path, n_jobs=2))
 
 
@@ -317,12 +325,14 @@ class Column(Ridge):
     def predict(self, X): return super().predict(X)[:, None]
 
 
-def test_a_column_of_predictions_is_taken(): assert same(quick({"a": Ridge()}, X, y, draws[:1]), quick({"a": Column()}, X, y, draws[:1]))
+def test_a_column_of_predictions_is_taken():
+    assert same(quick({"a": Ridge()}, X, y, draws[:1]), quick({"a": Column()}, X, y, draws[:1]))
 
 
 def test_broken_files_are_fitted_again(tmp_path):
     first = quick(methods, X, y, draws, checkpoint=tmp_path)
-    for i, f in enumerate(sorted(tmp_path.iterdir())): f.write_bytes([b"", b"junk", f.read_bytes()[:-9]][i % 3])
+    for i, f in enumerate(sorted(tmp_path.iterdir())):
+        f.write_bytes([b"", b"junk", f.read_bytes()[:-9]][i % 3])
     assert same(first, quick(methods, X, y, draws, checkpoint=tmp_path))
 
 
@@ -330,7 +340,8 @@ def test_a_lambda_cannot_be_named(tmp_path):
     with pytest.raises(ValueError, match="method 'odd' holds something"):
         quick({"odd": make_pipeline(FunctionTransformer(lambda X: X), Ridge())}, X, y, draws, checkpoint=tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="must be a folder"): quick(methods, X, y, draws, checkpoint=tmp_path / "file")
+    with pytest.raises(ValueError, match="must be a folder"):
+        quick(methods, X, y, draws, checkpoint=tmp_path / "file")
 
 
 slow = """
@@ -379,7 +390,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(tmp_path):
 def test_learning_curve_has_a_row_per_size_and_method_and_resumes(tmp_path):
     curve = learning_curve(methods, X, y, [10, 30], baseline="median", n_draws=5, progress=False, checkpoint=tmp_path)
     assert list(curve.index) == [(n, m) for n in (10, 30) for m in methods]
-    assert (curve.xs("median", level="method")["ratio"] == 1).all() and set(curve.xs("median", level="method")["verdict"]) == {"baseline"}
+    assert (curve.xs("median", level="method")["ratio"] == 1).all()
+    assert set(curve.xs("median", level="method")["verdict"]) == {"baseline"}
     assert curve.loc[(30, "ridge"), "mae"] < curve.loc[(10, "ridge"), "mae"]
     direct = quick(methods, X, y, [[s] for s in RepeatedDraws(10, 5).split(X)])
     assert curve.loc[(10, "ridge"), "mae"] == pytest.approx(direct.summary().loc["ridge", "mae"])
@@ -409,4 +421,6 @@ def test_permutation_null_is_uniform_when_there_is_nothing_to_learn():
 
 def test_permutation_null_is_reproducible_and_resumes(tmp_path):
     a, b = (permutation_null(Ridge(), X, y, draws[:2], n_permutations=5, random_state=3, progress=False, checkpoint=tmp_path) for _ in range(2))
-    assert np.array_equal(a.null, b.null) and len(list(tmp_path.iterdir())) == 12 and len(np.unique(a.null)) == 5
+    assert np.array_equal(a.null, b.null)
+    assert len(list(tmp_path.iterdir())) == 12
+    assert len(np.unique(a.null)) == 5
