@@ -30,31 +30,34 @@ from .ridge import KernelRidgeCV, column_ranges
 from .splits import check_groups, group_folds
 
 # %% auto #0
-__all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'paper_forest', 'BestOfRegressor']
+__all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'BestOfRegressor']
 
 # %% ../nbs/52_heads.ipynb #3695d855
 def stack(
-    blocks: Mapping[str, ArrayLike], # Descriptor tables by name, each of shape (n_samples, n_columns)
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+    blocks: Mapping[str, ArrayLike], # Descriptor tables by name, each (n_samples, n_columns)
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # The whole table; the columns of each block
     """Put descriptor tables side by side and remember their columns.
 
     Parameters
     ----------
     blocks : Mapping[str, ArrayLike]
-        Descriptor tables by name, each of shape (n_samples, n_columns)
+        Descriptor tables by name, each (n_samples, n_columns)
 
     Returns
     -------
     tuple[NDArray[np.float64], dict[str, list[int]]]
-        All columns side by side, and which belong to each block
+        The whole table; the columns of each block
     """
-    tables = {name: np.asarray(b, dtype=np.float64) for name, b in blocks.items()}
-    if len(rows := {t.shape[0] for t in tables.values()}) != 1:
-        raise ValueError(f"blocks have different numbers of rows: { {n: t.shape[0] for n, t in tables.items()} }")
-    if bad := [n for n, t in tables.items() if not np.isfinite(t).all()]: raise ValueError(f"blocks with NaN or infinity: {bad}")
-    return np.hstack(list(tables.values())), dict(zip(tables, map(list, column_ranges(t.shape[1] for t in tables.values()))))
+    tables = {name: np.asarray(block, dtype=np.float64) for name, block in blocks.items()}
+    rows = {name: len(table) for name, table in tables.items()}
+    if len(set(rows.values())) != 1:
+        raise ValueError(f"blocks have different numbers of rows: {rows}")
+    if bad := [name for name, table in tables.items() if not np.isfinite(table).all()]:
+        raise ValueError(f"blocks with NaN or infinity: {bad}")
+    ranges = column_ranges(table.shape[1] for table in tables.values())
+    return np.hstack(list(tables.values())), dict(zip(tables, map(list, ranges)))
 
-
+# %% ../nbs/52_heads.ipynb #8b024461
 def on(
     columns: Sequence[int], # Columns that the model may see
     model: RegressorMixin, # Any scikit-learn regressor
@@ -82,7 +85,8 @@ class MiddleTrees(ExtraTreesRegressor):
     def _make_estimator(self, append: bool = True, random_state: Any = None) -> ExtraTreeRegressor:
         "The next tree, as the parent makes it, but not cloned: that takes as long as growing."
         tree = ExtraTreeRegressor(**{p: getattr(self, p) for p in self.estimator_params})
-        if random_state is not None: tree.random_state = random_state.randint(np.iinfo(np.int32).max)
+        if random_state is not None:
+            tree.random_state = random_state.randint(np.iinfo(np.int32).max)
         if append: self.estimators_.append(tree)
         return tree
 
@@ -121,7 +125,8 @@ class MiddleTrees(ExtraTreesRegressor):
             Shape (n_trees, n_samples), or (n_trees, n_samples, n_targets)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
+        as_trees_want = {"dtype": np.float32, "ensure_all_finite": "allow-nan"}
+        X = validate_data(self, X, accept_sparse="csr", reset=False, **as_trees_want)
         return np.array([tree.tree_.predict(X)[..., 0] for tree in self.estimators_])
 
 # %% ../nbs/52_heads.ipynb #69e53908
@@ -144,49 +149,61 @@ def heads(
     dict[str, RegressorMixin]
         Models by name
     """
-    kernel = ConstantKernel(1.0, (1e-2, 1e4)) * RBF(5.0, (0.1, 1e4)) + WhiteKernel(0.1, (1e-4, 1e2))
-    process = TransformedTargetRegressor(GaussianProcessRegressor(kernel, random_state=0), transformer=StandardScaler())
     clip = FunctionTransformer(np.clip, kw_args={"a_min": -3, "a_max": 3})
+    kernel = ConstantKernel(1.0, (1e-2, 1e4)) * RBF(5.0, (0.1, 1e4)) + WhiteKernel(0.1, (1e-4, 1e2))
+    process = GaussianProcessRegressor(kernel, random_state=0)
+    scaled = TransformedTargetRegressor(process, transformer=StandardScaler())
+    components = KernelPCA(kernel="rbf", eigen_solver="dense")
+    few = RidgeCV(np.logspace(-4, 2, 13))
+    grown = {"max_features": 1 / 3, "random_state": 0}
     made = {
         "ridge": make_pipeline(StandardScaler(), clip, RidgeCV(np.logspace(-2, 4, 13))),
-        "kernel": make_pipeline(StandardScaler(), clip, KernelPCA(kernel="rbf", eigen_solver="dense"), RidgeCV(np.logspace(-4, 2, 13))),
-        "trees": ExtraTreesRegressor(50, max_features=1 / 3, random_state=0),
-        "middle": MiddleTrees(50, max_features=1 / 3, random_state=0),
-        "forest": RandomForestRegressor(50, max_features=1 / 3, random_state=0),
-        "process": make_pipeline(StandardScaler(), clip, process),
+        "kernel": make_pipeline(StandardScaler(), clip, components, few),
+        "trees": ExtraTreesRegressor(50, **grown),
+        "middle": MiddleTrees(50, **grown),
+        "forest": RandomForestRegressor(50, **grown),
+        "process": make_pipeline(StandardScaler(), clip, scaled),
     }
     if not log: return made
-    return {n: TransformedTargetRegressor(m, func=log_target, inverse_func=_power, check_inverse=False) for n, m in made.items()}
+    logarithm = {"func": log_target, "inverse_func": _power, "check_inverse": False}
+    return {name: TransformedTargetRegressor(m, **logarithm) for name, m in made.items()}
 
-
+# %% ../nbs/52_heads.ipynb #6b2ec46c
 def pair(
     block: Mapping[str, list[int]], # Columns of each block
-    choices: Mapping[str, str], # Heads (separated by spaces) for blocks (joined by +)
+    choices: Mapping[str | tuple[str, ...], Sequence[str]], # Names of heads by block, or by blocks
     *,
     log: bool = False, # Learn the logarithm of the target
-    more: Mapping[str, RegressorMixin] | None = None, # Further heads by name; they learn the target as it is
-) -> dict[str, RegressorMixin]: # Candidates by name
+    more: Mapping[str, RegressorMixin] | None = None, # Further heads; never given the logarithm
+) -> dict[str, RegressorMixin]: # Candidates, named "block, head" or "block+block, head"
     """Pair blocks of columns with heads.
 
     Parameters
     ----------
     block : Mapping[str, list[int]]
         Columns of each block
-    choices : Mapping[str, str]
-        Heads (separated by spaces) for blocks (joined by +)
+    choices : Mapping[str | tuple[str, ...], Sequence[str]]
+        Names of heads by block, or by blocks
     log : bool, default=False
         Learn the logarithm of the target
     more : Mapping[str, RegressorMixin] | None, default=None
-        Further heads by name; they learn the target as it is
+        Further heads; never given the logarithm
 
     Returns
     -------
     dict[str, RegressorMixin]
-        Candidates by name
+        Candidates, named "block, head" or "block+block, head"
     """
     made = heads(log=log) | dict(more or {})
-    return {f"{names}, {h}": on([c for n in names.split("+") for c in block[n]], made[h])
-            for names, hs in choices.items() for h in hs.split()}
+    pairs = {}
+    for seen, names in choices.items():
+        if isinstance(names, str):
+            wrong = f"heads of {seen!r} must be a list, got the str {names!r}"
+            raise ValueError(f"{wrong}; give {names.split()}")
+        seen = (seen,) if isinstance(seen, str) else seen
+        columns = [column for name in seen for column in block[name]]
+        for name in names: pairs[f"{'+'.join(seen)}, {name}"] = on(columns, made[name])
+    return pairs
 
 # %% ../nbs/52_heads.ipynb #ef1d3684
 def on_blocks(
@@ -211,7 +228,9 @@ def on_blocks(
     Pipeline
         Kernel ridge regression behind a choice of columns
     """
-    return on([c for n in names for c in block[n]], KernelRidgeCV(kernel=kernel, blocks=column_ranges(len(block[n]) for n in names)))
+    columns = [column for name in names for column in block[name]]
+    ranges = column_ranges(len(block[name]) for name in names)
+    return on(columns, KernelRidgeCV(kernel=kernel, blocks=ranges))
 
 # %% ../nbs/52_heads.ipynb #3d05843d
 def paper_forest(
@@ -240,7 +259,8 @@ def paper_forest(
     if n_samples < 1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
     if setup == 2: return RandomForestRegressor(200, max_features="sqrt", random_state=random_state)
     rng = np.random.default_rng(random_state)
-    trees, share = int(rng.integers(-(-n_samples // 2), n_samples + 1)), float(rng.uniform(0.5, 1))
+    trees = int(rng.integers(-(-n_samples // 2), n_samples + 1))
+    share = float(rng.uniform(0.5, 1))
     return RandomForestRegressor(trees, max_features=share, random_state=random_state)
 
 # %% ../nbs/52_heads.ipynb #96ea380d
@@ -277,9 +297,9 @@ class BestOfRegressor(RegressorMixin, BaseEstimator):
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the inner folds
-        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, in every fit and every inner error
+        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, in fits and inner errors
     ) -> BestOfRegressor: # Itself
-        """Cross-validate every candidate and fit the best; sets `scores_` (inner MAE, best first), `chosen_` and `models_`.
+        """Cross-validate every candidate and fit the best.
 
         Parameters
         ----------
@@ -290,7 +310,7 @@ class BestOfRegressor(RegressorMixin, BaseEstimator):
         groups : ArrayLike | None, default=None
             Group of each row, never torn apart by the inner folds
         sample_weight : ArrayLike | None, default=None
-            Weight of each row, >= 0, in every fit and every inner error
+            Weight of each row, >= 0, in fits and inner errors
 
         Returns
         -------
@@ -302,28 +322,45 @@ class BestOfRegressor(RegressorMixin, BaseEstimator):
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
         if not self.candidates: raise ValueError("candidates is empty; give at least one model")
         if self.average < 1: raise ValueError(f"average must be at least 1, got {self.average}")
-        codes, weight = check_groups(groups, len(y)), check_weight(sample_weight, y)
+        codes = check_groups(groups, len(y))
+        weight = check_weight(sample_weight, y)
         if (k := int(codes.max()) + 1) < 2:
             raise ValueError(f"choosing inside the rows takes at least 2 groups, got {k}")
         own = None if groups is None else codes
         folds = group_folds(len(y), own, self.n_splits, self.random_state)
-        given = {n: fit_params(m, groups=groups, sample_weight=weight) for n, m in self.candidates.items()}
+        given = {}
         found = {}
-        for n, m in self.candidates.items():
-            unseen = cross_val_predict(clone(m), X, y, cv=folds, params=given[n])
-            found[n] = np.average(np.abs(unseen - y), weights=weight)
+        for name, model in self.candidates.items():
+            given[name] = fit_params(model, groups=groups, sample_weight=weight)
+            unseen = cross_val_predict(clone(model), X, y, cv=folds, params=given[name])
+            found[name] = np.average(np.abs(unseen - y), weights=weight)
         self.scores_ = pd.Series(found, name="inner MAE").sort_values(kind="stable")
         self.chosen_ = list(self.scores_.index[:self.average])
         self.models_ = [clone(self.candidates[n]).fit(X, y, **given[n]) for n in self.chosen_]
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        "Average the predictions of the chosen models."
+    def predict(
+        self,
+        X: ArrayLike, # Descriptors, shape (n_samples, n_features)
+    ) -> NDArray[np.float64]: # In the unit of `y`, shape (n_samples,)
+        """Average the predictions of the chosen models.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of `y`, shape (n_samples,)
+        """
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True)
         return np.mean([m.predict(X) for m in self.models_], axis=0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = all(get_tags(m).input_tags.sparse for m in self.candidates.values())
+        models = self.candidates.values()
+        tags.input_tags.sparse = all(get_tags(model).input_tags.sparse for model in models)
         return tags

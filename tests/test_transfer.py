@@ -190,7 +190,7 @@ def test_stack_and_pair_name_their_columns():
     X, block = stack({"a": np.zeros((4, 2)), "b": np.ones((4, 3))})
     assert X.shape == (4, 5) and block == {"a": [0, 1], "b": [2, 3, 4]}
     assert on(block["b"], Ridge()).fit(X, [1, 2, 3, 4]).predict(X).shape == (4,)
-    with pytest.raises(KeyError): pair(block, {"c": "ridge"})
+    with pytest.raises(KeyError): pair(block, {"c": ["ridge"]})
 
 
 def of_numbers(seed: int = 0, log: bool = False) -> SourceModel:
@@ -333,8 +333,10 @@ def test_kernel_head_and_logarithms_inside(target):
         for name, head in heads(log=log).items():
             assert np.isfinite(clone(head).fit(X[:40], y[:40]).predict(X[40:])).all(), name
     block = {"groups": list(range(X.shape[1]))}
-    logged = pair(block, {"groups": "kernel"}, log=True)["groups, kernel"].fit(X[:40], y[:40])
-    assert np.allclose(np.log10(logged.predict(X)), pair(block, {"groups": "kernel"})["groups, kernel"].fit(X[:40], np.log10(y[:40])).predict(X))
+    plan = {"groups": ["kernel"]}
+    logged = pair(block, plan, log=True)["groups, kernel"].fit(X[:40], y[:40])
+    by_hand = pair(block, plan)["groups, kernel"].fit(X[:40], np.log10(y[:40]))
+    assert np.allclose(np.log10(logged.predict(X)), by_hand.predict(X))
 
 
 def test_paper_forest_is_drawn_by_its_seed():

@@ -186,7 +186,7 @@ def source_conductivity(
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #e0b96d4e
 def lines_and_heads(
     block: Mapping[str, list[int]], # Columns of each block
-    choices: Mapping[str, str], # Heads (separated by spaces) for blocks (joined by +)
+    choices: Mapping[str | tuple[str, ...], Sequence[str]], # Heads by block, as `pair` takes them
 ) -> dict[str, RegressorMixin]: # Candidates by name
     """Pair blocks of columns with heads, two unbounded lines among them.
 
@@ -194,8 +194,8 @@ def lines_and_heads(
     ----------
     block : Mapping[str, list[int]]
         Columns of each block
-    choices : Mapping[str, str]
-        Heads (separated by spaces) for blocks (joined by +)
+    choices : Mapping[str | tuple[str, ...], Sequence[str]]
+        Heads by block, as `pair` takes them
 
     Returns
     -------
@@ -263,8 +263,9 @@ TREES, RULES, BEST, BEST_UP = "trees on descriptors", "Slack's rules, robust lin
 NULL, PUBLISHED = "null: untrained networks", "transfer: hidden layers, forest"
 AVERAGE, CELL = "transfer: average of sources, rescaled", "transfer: average + atoms per formula"
 CHOSEN, CHOSEN_UP = "transfer: best", "transfer: best, chosen upwards"
-DIRECT = {"rules": "line robust process", "descriptors": "ridge trees"}
-TRANSFER = {"kappa": "robust", "kappa+cell": "line robust", "kappa+rules": "line robust", "hidden": "ridge trees"}
+DIRECT = {"rules": ["line", "robust", "process"], "descriptors": ["ridge", "trees"]}
+TRANSFER = {"kappa": ["robust"], ("kappa", "cell"): ["line", "robust"],
+            ("kappa", "rules"): ["line", "robust"], "hidden": ["ridge", "trees"]}
 
 def methods(
     block: Mapping[str, list[int]], # Columns of each block
@@ -285,7 +286,8 @@ def methods(
     dict[str, RegressorMixin]
         From the plainest to the transferred
     """
-    one = lines_and_heads(block, {"descriptors": "trees", "rules": "robust", "hidden": "forest", "kappa": "robust", "kappa+cell": "robust"})
+    one = lines_and_heads(block, {"descriptors": ["trees"], "rules": ["robust"], "hidden": ["forest"],
+                                  "kappa": ["robust"], ("kappa", "cell"): ["robust"]})
     direct, transfer = lines_and_heads(block, DIRECT), lines_and_heads(block, TRANSFER)
     null = lines_and_heads({**block, "kappa": block["null kappa"], "hidden": block["null hidden"]}, TRANSFER)
     made = {
@@ -624,7 +626,7 @@ def screen(
     def read(keys: Iterable[str]) -> NDArray[np.float64]:
         return np.hstack([source_conductivity(sources, usual_descriptors("composition").fit_transform(list(keys))), rules(keys)[:, :1]])
     low = pool.sort_values("value", ascending=False)[N_HIDDEN:]
-    line = lines_and_heads({"all": [0, 1]}, {"all": "robust"})["all, robust"].fit(read(low["key"]), np.log(low["value"]))
+    line = lines_and_heads({"all": [0, 1]}, {"all": ["robust"]})["all, robust"].fit(read(low["key"]), np.log(low["value"]))
     known = load(SOURCE).groups
     table = listed.assign(predicted=np.exp(line.predict(read(listed.index))), true=pool.set_index("key")["value"].reindex(listed.index),
                           source=np.where(listed.index.isin(known) & ~listed.index.isin(pool["key"]), "seen", "unseen"))

@@ -37,9 +37,9 @@ from ..validate import Evaluation, Splits, error_table, evaluate, learning_curve
 from ..verdicts import in_words, ratio_text
 
 # %% auto #0
-__all__ = ['TARGET', 'HEAT', 'GLASS', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL', 'HEAT_ONLY',
-           'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'encoders', 'rubbery', 'suitable',
-           'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
+__all__ = ['TARGET', 'HEAT', 'GLASS', 'ALL', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL',
+           'HEAT_ONLY', 'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'encoders', 'rubbery',
+           'suitable', 'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
            'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'verdict_text', 'draw_parity',
            'draw_ratios', 'draw_all', 'captions', 'columns', 'gather', 'run', 'computed_target']
 
@@ -143,9 +143,11 @@ def starter_encoders(
     return [m for m in models if len(m.tasks) > 1]
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
-DIRECT = {"atoms": "ridge", "groups": "ridge trees process", "fragments": "ridge forest", "groups+fragments": "trees"}
-TRANSFER = {"hidden": "ridge", "predicted": "ridge process", "predicted+groups": "ridge trees process"}
-KERNELS = {"direct": ("groups", "groups+fragments"), "transfer": ("hidden", "hidden+groups", "predicted+groups")}
+ALL = ["ridge", "trees", "process"]
+DIRECT = {"atoms": ["ridge"], "groups": ALL, "fragments": ["ridge", "forest"], ("groups", "fragments"): ["trees"]}
+TRANSFER = {"hidden": ["ridge"], "predicted": ["ridge", "process"], ("predicted", "groups"): ALL}
+KERNELS = {"direct": [["groups"], ["groups", "fragments"]],
+           "transfer": [["hidden"], ["hidden", "groups"], ["predicted", "groups"]]}
 
 def best_of(
     block: dict[str, list[int]], # Columns of each block
@@ -167,7 +169,7 @@ def best_of(
     """
     own = block if source is None else block | {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
     kernels = KERNELS["direct" if source is None else "transfer"]
-    tried = pair(own, DIRECT if source is None else TRANSFER) | {f"{names}, kernel": on_blocks(own, names.split("+")) for names in kernels}
+    tried = pair(own, DIRECT if source is None else TRANSFER) | {f"{'+'.join(names)}, kernel": on_blocks(own, names) for names in kernels}
     return BestOfRegressor(tried, average=3)
 
 
@@ -326,7 +328,7 @@ def paper_methods(
     dict[str, RegressorMixin]
         From the plainest to the transferred
     """
-    single = pair(block, {"atoms": "ridge", "fragments": "forest"})
+    single = pair(block, {"atoms": ["ridge"], "fragments": ["forest"]})
     return {"median": DummyRegressor(strategy="median"), FLAT: single["atoms, ridge"], FOREST: single["fragments, forest"], BEST: best_of(block),
             NULL: best_of(block, "null"), HEAT_ONLY: best_of(block, "heat"), WITH_GLASS: best_of(block, "glass")}
 
@@ -724,5 +726,5 @@ def computed_target(
     target = whole.where(whole.groups.map(in_reserve))
     how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
     X, block = columns(target, {"heat": encoders(HEAT, target, 3, random_state, **how), "starter": starter_encoders(target)}, [])
-    models = {FLAT: pair(block, {"atoms": "ridge"})["atoms, ridge"], BEST: best_of(block), HEAT_ONLY: best_of(block, "heat"), STARTER: best_of(block, "starter")}
+    models = {FLAT: pair(block, {"atoms": ["ridge"]})["atoms, ridge"], BEST: best_of(block), HEAT_ONLY: best_of(block, "heat"), STARTER: best_of(block, "starter")}
     return learning_curve(models, X, target.y.to_numpy(), [n], baseline=FLAT, random_state=random_state, **how).loc[n]

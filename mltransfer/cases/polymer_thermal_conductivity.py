@@ -436,7 +436,7 @@ def candidates(
         Candidates of each method that chooses
     """
     plain, near = list(PLAIN), ["groups", "backbone"]
-    direct = pair(block, {"groups+backbone": "ridge trees process"})
+    direct = pair(block, {("groups", "backbone"): ["ridge", "trees", "process"]})
     direct |= {f"kernel {k}": on_blocks(block, plain, kernel=k) for k in ("linear", "gaussian")}
     made = {BEST: direct}
     for method, name in ((NULL, "null"), (OTHER, "other")):
@@ -470,7 +470,7 @@ def methods(
     dict[str, RegressorMixin]
         From the plainest to those that know most
     """
-    made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": "forest"})["fragments, forest"]}
+    made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"]}
     made |= {name: BestOfRegressor(found, average=3) for name, found in candidates(block).items()}
     return made | ({} if more is None else {POOLED: more})
 
@@ -723,7 +723,7 @@ def reaching(
         Three models
     """
     found = candidates(block)
-    return {FOREST: pair(block, {"fragments": "forest"})["fragments, forest"], OTHER: found[OTHER]["groups + backbone, gaussian"], KNOWN: found[KNOWN]["line"]}
+    return {FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"], OTHER: found[OTHER]["groups + backbone, gaussian"], KNOWN: found[KNOWN]["line"]}
 
 
 def reach_table(

@@ -45,10 +45,11 @@ from ..verdicts import in_words, judge, ratio_text
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL', 'TRANSFER', 'LINE', 'FROZEN', 'FOREST', 'TUNED',
-           'ANY', 'ORGANIC', 'DIRECT', 'STRUCTURE', 'KNOWN', 'PAIRS', 'CAPTIONS', 'as_formulas', 'polymers',
-           'draw_worlds', 'draw_clouds', 'Size', 'library_sources', 'inorganic_sources', 'optical', 'read_sources',
-           'zero_shot', 'draw_zero', 'refraction', 'chosen', 'tuned', 'corrected', 'columns', 'methods', 'compared',
-           'curve', 'reverse', 'draw_curve', 'draw_ratios', 'Findings', 'study', 'ratio_texts', 'as_report', 'run']
+           'ANY', 'ORGANIC', 'SMOOTH', 'ALL', 'DIRECT', 'STRUCTURE', 'KNOWN', 'PAIRS', 'CAPTIONS', 'as_formulas',
+           'polymers', 'draw_worlds', 'draw_clouds', 'Size', 'library_sources', 'inorganic_sources', 'optical',
+           'read_sources', 'zero_shot', 'draw_zero', 'refraction', 'chosen', 'tuned', 'corrected', 'columns', 'methods',
+           'compared', 'curve', 'reverse', 'draw_curve', 'draw_ratios', 'Findings', 'study', 'ratio_texts', 'as_report',
+           'run']
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ee8fb8fc
 PUBLISHED = CompositionDescriptors(as_written=True)
@@ -390,7 +391,7 @@ def refraction(
 # %% ../../nbs/case_studies/refractive_index.ipynb #c4fa3b1f
 def chosen(
     block: dict[str, list[int]], # Columns of each block
-    choices: dict[str, str], # Heads for blocks, as `pair` takes them
+    choices: dict[str | tuple[str, ...], list[str]], # Heads for blocks, as `pair` takes them
 ) -> BestOfRegressor: # Mean of the best three
     """Choose inside the training rows.
 
@@ -398,7 +399,7 @@ def chosen(
     ----------
     block : dict[str, list[int]]
         Columns of each block
-    choices : dict[str, str]
+    choices : dict[str | tuple[str, ...], list[str]]
         Heads for blocks, as `pair` takes them
 
     Returns
@@ -460,9 +461,11 @@ BEST, NULL, TRANSFER = "direct, composition", "null: untrained networks", "trans
 LINE, FROZEN, FOREST = "transfer: prediction on a line", "transfer: hidden + ridge", "transfer: hidden + forest (published)"
 TUNED = "transfer: one network, fine-tuned"
 ANY, ORGANIC = "direct, any descriptors", "transfer, organic"
-DIRECT = {"composition": "ridge process", "per atom": "ridge kernel trees process"}
-STRUCTURE = DIRECT | {"per atom": "ridge process", "refraction": "ridge process", "groups+refraction": "ridge trees process", "fragments": "ridge process"}
-KNOWN = {"organic hidden": "ridge", "organic predicted": "ridge process", "organic predicted+groups": "ridge process"}
+SMOOTH = ["ridge", "process"]
+ALL = ["ridge", "trees", "process"]
+DIRECT = {"composition": SMOOTH, "per atom": ["ridge", "kernel", "trees", "process"]}
+STRUCTURE = DIRECT | {"per atom": SMOOTH, "refraction": SMOOTH, ("groups", "refraction"): ALL, "fragments": SMOOTH}
+KNOWN = {"organic hidden": ["ridge"], "organic predicted": SMOOTH, ("organic predicted", "groups"): SMOOTH}
 
 def columns(
     target: Dataset, # Polymers
@@ -516,7 +519,7 @@ def methods(
         From the plainest to the transferred
     """
     null = {kind: untrained(sources, random_state=random_state + 1000 * i) for i, (kind, sources) in enumerate(inorganic.items())}
-    single = pair(block, {"pyramids, 232 predicted": "ridge", "pyramids, 232 hidden": "ridge", "pyramids, 290 hidden": "forest"}, log=True)
+    single = pair(block, {"pyramids, 232 predicted": ["ridge"], "pyramids, 232 hidden": ["ridge"], "pyramids, 290 hidden": ["forest"]}, log=True)
     return {
         "median": DummyRegressor(strategy="median"),
         BEST: chosen(block, DIRECT),
@@ -624,7 +627,7 @@ def reverse(
     for name, some in (("organic", sources), ("null organic", untrained(sources, random_state=random_state))):
         blocks |= {f"{name} {part}": table for part, table in read_sources(rows, some).items()}
     X, block = stack(blocks)
-    choices = lambda name: {f"{name} hidden": "ridge process", f"{name} predicted": "ridge"}
+    choices = lambda name: {f"{name} hidden": SMOOTH, f"{name} predicted": ["ridge"]}
     models = {BEST: chosen(block, DIRECT), NULL: chosen(block, choices("null organic")), TRANSFER: chosen(block, choices("organic"))}
     out = curve(target, X, models, s, (10, 30), random_state, **how)
     out["zero-shot", "rank correlation"] = spearmanr(X[:, block["organic predicted"][0]], target.y)[0]
