@@ -26,11 +26,36 @@ from .splits import check_groups
 if TYPE_CHECKING: from mltransfer.source import SourceModel
 
 # %% auto #0
-__all__ = ['Splits', 'GRADES', 'check_splits', 'near_pairs', 'seen_by', 'same_property', 'LeakageWarning', 'Audit', 'audit']
+__all__ = ['seen_by', 'same_property', 'LeakageWarning', 'Audit', 'audit']
 
 # %% ../nbs/53_auditing.ipynb #a26a4457
 Splits = Sequence[Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]]
 
+def _check_part(where: str, name: str, part: NDArray, n_samples: int) -> None:
+    "Refuse training or test rows that are no rows of the table."
+    if not len(part): raise ValueError(f"{where} has no {name} rows")
+    if part.dtype.kind not in "iu":
+        raise ValueError(f"{where}: {name} rows must be row numbers, got {part.dtype}")
+    if part.min() < 0 or part.max() >= n_samples:
+        found = f"{name} rows go from {part.min()} to {part.max()}"
+        raise ValueError(f"{where}: {found}, but there are {n_samples} rows")
+
+
+def _check_split(where: str, split: Any, n_samples: int) -> tuple[NDArray, NDArray]:
+    "Return one pair of (training, test) rows as arrays."
+    if len(split) != 2 or any(np.ndim(part) != 1 for part in split):
+        raise ValueError(
+            f"{where} is not a pair of (training, test) rows; splits is a list of repeats, each a "
+            "list of such pairs: wrap what a splitter yields as [list(cv.split(X, y))]")
+    train, test = (np.asarray(part) for part in split)
+    _check_part(where, "training", train, n_samples)
+    _check_part(where, "test", test, n_samples)
+    if len(both := np.intersect1d(train, test)):
+        found = f"{len(both)} rows are in training and in test"
+        raise ValueError(f"{where}: {found}, the first is row {both[0]}")
+    return train, test
+
+# %% ../nbs/53_auditing.ipynb #5f2062ad
 def check_splits(
     splits: Splits, # Repeats, each a list of (training, test) rows
     n_samples: int, # Number of rows
@@ -49,36 +74,59 @@ def check_splits(
     list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]
         The same, as lists of arrays
     """
-    if cv := next((s for s in (splits, *(splits if isinstance(splits, (list, tuple)) else ())) if hasattr(s, "split")), None):
-        raise ValueError(f"splits must be rows, got {cv!r:.80}, which makes them: write [list({type(cv).__name__}(...).split(X, y))]")
+    given = [splits, *splits] if isinstance(splits, (list, tuple)) else [splits]
+    for cv in given:
+        if not hasattr(cv, "split"): continue
+        remedy = f"write [list({type(cv).__name__}(...).split(X, y))]"
+        raise ValueError(f"splits must be rows, got {cv!r:.80}, which makes them: {remedy}")
     checked = [list(repeat) for repeat in splits]
-    if not checked or not all(checked): raise ValueError("splits is empty, or one of its repeats is; give at least one split each")
+    if not checked or not all(checked):
+        raise ValueError("splits is empty, or one of its repeats is; give at least one split each")
     seen: dict[tuple[bytes, bytes], str] = {}
     for r, repeat in enumerate(checked):
         for s, split in enumerate(repeat):
             where = f"split {s} of repeat {r}"
-            if len(split) != 2 or any(np.ndim(part) != 1 for part in split):
-                raise ValueError(f"{where} is not a pair of (training, test) rows; splits is a list of repeats, each a list of "
-                                 "such pairs: wrap what a splitter yields as [list(cv.split(X, y))]")
-            train, test = repeat[s] = tuple(np.asarray(part) for part in split)
-            for name, part in (("training", train), ("test", test)):
-                if not len(part): raise ValueError(f"{where} has no {name} rows")
-                if part.dtype.kind not in "iu": raise ValueError(f"{where}: {name} rows must be row numbers, got {part.dtype}")
-                if part.min() < 0 or part.max() >= n_samples:
-                    raise ValueError(f"{where}: {name} rows go from {part.min()} to {part.max()}, but there are {n_samples} rows")
-            if len(both := np.intersect1d(train, test)):
-                raise ValueError(f"{where}: {len(both)} rows are in training and in test, the first is row {both[0]}")
-            known = seen.setdefault((np.sort(train).tobytes(), np.sort(test).tobytes()), where)
-            if known != where:
-                raise ValueError(f"{where} is {known} again, row for row: a copy is no new draw and makes differences look surer than they "
-                                 "are. Give each split once (with few groups every seed makes the same folds)")
+            train, test = repeat[s] = _check_split(where, split, n_samples)
+            content = np.sort(train).tobytes(), np.sort(test).tobytes()
+            known = seen.setdefault(content, where)
+            if known == where: continue
+            raise ValueError(
+                f"{where} is {known} again, row for row: a copy is no new draw and makes "
+                "differences look surer than they are. Give each split once (with few groups every "
+                "seed makes the same folds)")
     return checked
 
+
+def _flat(splits: Splits | None) -> list[tuple[NDArray, NDArray]]:
+    "All pairs of (training, test) rows; none without splits."
+    return [pair for repeat in splits or () for pair in repeat]
+
 # %% ../nbs/53_auditing.ipynb #d69f083c
+def _tanimoto(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    "Tanimoto similarity of rows of counts."
+    both = a.sum(axis=1)[:, None] + b.sum(axis=1)[None]
+    apart = cdist(a, b, "cityblock")
+    return np.where(both > 0, (both - apart) / np.maximum(both + apart, 1), 1.0)
+
+
+def _closeness(a: NDArray, b: NDArray, typical: float) -> NDArray[np.float64]:
+    "1 for the same row, 0 at the typical distance."
+    apart = cdist(a, b)
+    return 1 - apart / typical if typical else (apart == 0).astype(float)
+
+
+def _check_table(table: ArrayLike) -> NDArray[np.float64]:
+    "Descriptors as a finite 2-d array, or an error that names the rows."
+    Z = np.asarray(table, dtype=np.float64)
+    if Z.ndim != 2 or not len(Z):
+        raise ValueError(f"table must be 2-d and not empty, got shape {Z.shape}")
+    return check_table(Z)
+
+# %% ../nbs/53_auditing.ipynb #b4b1c5e9
 def near_pairs(
     table: ArrayLike, # Descriptors, shape (n_samples, n_columns)
     similarity: float = 0.95, # Least similarity of a pair, above 0, at most 1
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]: # Pairs of rows (the smaller number first), shape (n_pairs, 2), and their similarity
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]: # Rows, (n_pairs, 2), smaller first; similarities
     """Find rows whose descriptors are nearly the same.
 
     Parameters
@@ -91,36 +139,31 @@ def near_pairs(
     Returns
     -------
     tuple[NDArray[np.intp], NDArray[np.float64]]
-        Pairs of rows (the smaller number first), shape (n_pairs, 2), and their similarity
+        Rows, (n_pairs, 2), smaller first; similarities
     """
-    if not 0 < similarity <= 1: raise ValueError(f"similarity must lie above 0 and at most at 1, got {similarity}")
+    if not 0 < similarity <= 1:
+        raise ValueError(f"similarity must lie above 0 and at most at 1, got {similarity}")
     Z = _check_table(table)
     counts = bool((Z >= 0).all() and (Z == np.round(Z)).all())
     Z = Z[:, Z.any(axis=0) if counts else np.ptp(Z, axis=0) > 0]
     if not counts: Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
-    order = np.argsort(Z.sum(axis=1), kind="stable") # of counts, only rows with nearly equal sums can be alike
-    Z, sums, pairs, found = Z[order], Z.sum(axis=1)[order], [], []
+    order = np.argsort(Z.sum(axis=1), kind="stable")
+    sums = Z.sum(axis=1)[order]
+    Z = Z[order]
     typical = 0.0 if counts or len(Z) < 2 else np.median(pdist(Z[:: 1 + len(Z) // 1000]))
+    pairs = []
+    found = []
     for start in range(0, len(Z), 256):
         block = Z[start : start + 256]
-        end = np.searchsorted(sums, sums[start : start + 256].max() / similarity, side="right") if counts else len(Z)
-        other = Z[start:end]
-        if counts:
-            both, apart = sums[start : start + 256, None] + sums[None, start:end], cdist(block, other, "cityblock")
-            alike = np.where(both > 0, (both - apart) / np.maximum(both + apart, 1), 1.0)
-        else: alike = 1 - cdist(block, other) / typical if typical else (cdist(block, other) == 0).astype(float)
+        if counts: # only rows with nearly equal sums can be alike
+            most = sums[start : start + 256].max() / similarity
+            alike = _tanimoto(block, Z[start : np.searchsorted(sums, most, side="right")])
+        else: alike = _closeness(block, Z[start:], typical)
         i, j = np.nonzero(np.triu(alike >= similarity - 1e-9, 1))
         pairs.append(np.sort(order[np.stack([i, j], axis=1) + start], axis=1))
         found.append(alike[i, j])
     if not pairs: return np.zeros((0, 2), dtype=np.intp), np.zeros(0)
     return np.concatenate(pairs), np.clip(np.concatenate(found), 0, 1)
-
-
-def _check_table(table: ArrayLike) -> NDArray[np.float64]:
-    "Descriptors as a finite 2-d array, or an error that names the rows."
-    Z = np.asarray(table, dtype=np.float64)
-    if Z.ndim != 2 or not len(Z): raise ValueError(f"table must be 2-d and not empty, got shape {Z.shape}")
-    return check_table(Z)
 
 # %% ../nbs/53_auditing.ipynb #b216fae9
 def _listed(numbers: NDArray[np.integer]) -> str:
@@ -131,11 +174,13 @@ def _listed(numbers: NDArray[np.integer]) -> str:
 
 def _check_rules(sources: Sequence[SourceModel]) -> None:
     "Refuse sources that cannot tell what they have seen."
-    if not (old := [i for i, s in enumerate(sources) if not s.tells_seen]): return
+    old = [i for i, source in enumerate(sources) if not source.tells_seen]
+    if not old: return
     raise ValueError(
-        f"{len(old)} of {len(sources)} sources cannot tell what they have seen, because their keys follow other rules "
-        f"(sources[i] for i = {_listed(np.array(old))}): train them again with this version (`pretrain`), or give them "
-        "`seen=hash_keys(keys, kind)` of their training rows and the `key_rules` of this version in the card")
+        f"{len(old)} of {len(sources)} sources cannot tell what they have seen, because their keys "
+        f"follow other rules (sources[i] for i = {_listed(np.array(old))}): train them again with "
+        "this version (`pretrain`), or give them `seen=hash_keys(keys, kind)` of their training "
+        "rows and the `key_rules` of this version in the card")
 
 # %% ../nbs/53_auditing.ipynb #1ba6983f
 def _hashes(key: str, kind: Kind, kinds: frozenset[Kind]) -> NDArray[np.uint64]:
@@ -143,27 +188,38 @@ def _hashes(key: str, kind: Kind, kinds: frozenset[Kind]) -> NDArray[np.uint64]:
     return np.concatenate([hash_keys(aliases(key, kind, k), k) for k in sorted(kinds)])
 
 
-def _sightings(sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind) -> NDArray[np.bool_]:
+def _found_in(seen: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    "True for those of some sorted hashes that a source has seen."
+    place = np.minimum(np.searchsorted(hashes, seen), len(hashes) - 1)
+    hit = np.zeros(len(hashes), dtype=bool)
+    hit[place[hashes[place] == seen]] = True
+    return hit
+
+
+def _sightings(
+    sources: Sequence[SourceModel], keys: Sequence[str], kind: Kind,
+) -> NDArray[np.bool_]:
     "True where a source was trained on a material, shape (n_sources, n_samples)."
     _check_rules(sources)
     hashes: dict[frozenset[Kind], tuple[NDArray, NDArray]] = {}
     found: dict[tuple[frozenset[Kind], bytes], NDArray[np.bool_]] = {}
     out = np.zeros((len(sources), len(keys)), dtype=bool)
-    for i, s in enumerate(sources):
-        if not len(s.seen) or not len(keys) or not any(aliases("", kind, t.kind) for t in s.tasks): continue
-        name = (kinds := frozenset(t.kind for t in s.tasks), s.seen.tobytes())
+    for i, source in enumerate(sources):
+        kinds = frozenset(task.kind for task in source.tasks)
+        readable = any(aliases("", kind, k) for k in kinds)
+        if not len(source.seen) or not len(keys) or not readable: continue
         if kinds not in hashes:
-            hashes[kinds] = np.unique([_hashes(k, kind, kinds) for k in keys], return_inverse=True)
+            each = [_hashes(key, kind, kinds) for key in keys]
+            hashes[kinds] = np.unique(each, return_inverse=True)
+        name = kinds, source.seen.tobytes()
         if name not in found: # many sources share one training set
             ours, where = hashes[kinds]
-            place = np.minimum(np.searchsorted(ours, s.seen), len(ours) - 1)
-            hit = np.zeros(len(ours), dtype=bool)
-            hit[place[ours[place] == s.seen]] = True
+            hit = _found_in(source.seen, ours)
             found[name] = hit[where.reshape(len(keys), -1)].any(axis=1)
         out[i] = found[name]
     return out
 
-
+# %% ../nbs/53_auditing.ipynb #e1b9082f
 def seen_by(
     sources: Sequence[SourceModel], # Source models
     keys: Sequence[str], # Keys or groups of the target's materials
@@ -187,7 +243,7 @@ def seen_by(
     """
     return _sightings(check_sources(sources), check_keys(keys, kind), kind).any(axis=0)
 
-
+# %% ../nbs/53_auditing.ipynb #902023b1
 def same_property(
     a: str, # Name of a property
     b: str, # Name of another
@@ -206,15 +262,16 @@ def same_property(
     bool
         True if all words of the shorter name stand in the longer
     """
-    words = [set(re.findall(r"\w+", name.lower())) for name in (a, b)]
-    return words[0] <= words[1] or words[1] <= words[0]
+    first, second = (set(re.findall(r"\w+", name.lower())) for name in (a, b))
+    return first <= second or second <= first
 
 # %% ../nbs/53_auditing.ipynb #a9690864
 def _materials(X: Any, task: Any) -> tuple[list[Any], NDArray[np.float64] | None]:
     "The materials, and the numbers of their conditions if `X` is a table of both."
     if not isinstance(task, Task):
-        raise ValueError(f"task must be a Task, got {task!r:.60}; "
-                         "write e.g. Task('boiling point', 'K', 'molecule')")
+        raise ValueError(
+            f"task must be a Task, got {task!r:.60}; "
+            "write e.g. Task('boiling point', 'K', 'molecule')")
     own = INPUT[task.kind]
     if getattr(X, "ndim", 1) != 2 or X.shape[1] == 1 or own not in getattr(X, "columns", ()):
         return as_rows(X), None
@@ -224,151 +281,232 @@ def _materials(X: Any, task: Any) -> tuple[list[Any], NDArray[np.float64] | None
 def _at_conditions(codes: NDArray, at: NDArray | None) -> NDArray[np.intp]:
     "A number for each material at each condition."
     if at is None: return codes
-    return np.unique(np.column_stack([codes, at]), axis=0, return_inverse=True)[1].reshape(-1)
+    both = np.column_stack([codes, at])
+    return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _first(codes: NDArray) -> NDArray[np.intp]:
+    "For each row the first one of its group."
+    return np.unique(codes, return_index=True)[1][codes]
 
 
 GRADES = ("leak", "suspect", "conflict", "transductive", "redundant", "note")
 
-def _finding(grade: str, what: str, position: NDArray, value: Sequence[Any], partner: ArrayLike, why: Sequence[str], axis: str = "row") -> pd.DataFrame:
+def _finding(
+    grade: str, what: str, position: NDArray, value: Sequence[Any], partner: ArrayLike | None,
+    why: Sequence[str], axis: str = "row",
+) -> pd.DataFrame:
     "Findings of one sort, a row each."
     shown = [v if len(v) <= 60 else v[:57] + "..." for v in map(str, value)]
-    return pd.DataFrame({"grade": grade, "finding": what, "axis": axis, "position": np.asarray(position, dtype=int), "value": shown,
-                         "partner": np.asarray(partner, dtype=int), "why": list(why)})
+    if partner is None: partner = np.full(len(shown), -1)
+    columns = {"grade": grade, "finding": what, "axis": axis}
+    columns |= {"position": np.asarray(position, dtype=int), "value": shown}
+    columns |= {"partner": np.asarray(partner, dtype=int), "why": list(why)}
+    return pd.DataFrame(columns)
 
 # %% ../nbs/53_auditing.ipynb #b909f503
-def _of_materials(codes: NDArray, alike: NDArray, y: NDArray, shown: NDArray, splits: Splits | None) -> list[pd.DataFrame]:
+def _of_materials(
+    codes: NDArray, alike: NDArray, y: NDArray, shown: NDArray, splits: Splits | None,
+) -> list[pd.DataFrame]:
     "The same material in training and test, and the same material with two values."
-    first = np.unique(codes, return_index=True)[1][codes] # the first row of each group
-    twin = np.unique(alike, return_index=True)[1][alike] # ... of each material at one condition
-    n_splits, torn = 0, np.zeros(codes.max() + 1, dtype=int)
-    for train, test in (pair for repeat in splits or () for pair in repeat):
-        torn[np.intersect1d(codes[train], codes[test])] += 1
-        n_splits += 1
+    pairs = _flat(splits)
+    torn = np.zeros(codes.max() + 1, dtype=int)
+    for train, test in pairs: torn[np.intersect1d(codes[train], codes[test])] += 1
+    first = _first(codes)
     again = np.flatnonzero(first != np.arange(len(codes)))
     bad = again[torn[codes[again]] > 0] if splits else again
-    tells = lambda i: f", apart in {torn[codes[i]]} of {n_splits} splits" if splits else ""
+    why = []
+    for i in bad:
+        tells = f", apart in {torn[codes[i]]} of {len(pairs)} splits" if splits else ""
+        why.append(f"same material as row {first[i]}{tells}")
+    copies = _finding("leak", "same material", bad, shown[bad], first[bad], why)
+    twin = _first(alike) # at one condition
     usual = np.median(pdist(y[:: 1 + len(y) // 1000, None]))
     off = np.flatnonzero((twin != np.arange(len(codes))) & (np.abs(y - y[twin]) > usual / 2))
-    return [_finding("leak", "same material", bad, shown[bad], first[bad], [f"same material as row {first[i]}{tells(i)}" for i in bad]),
-            _finding("conflict", "contradiction", off, shown[off], twin[off], [f"y is {y[i]:.4g}, but {y[twin[i]]:.4g} in row {twin[i]}, the same material" for i in off])]
+    values = [(y[i], y[twin[i]], twin[i]) for i in off]
+    why = [f"y is {a:.4g}, but {b:.4g} in row {j}, the same material" for a, b, j in values]
+    return [copies, _finding("conflict", "contradiction", off, shown[off], twin[off], why)]
 
-
-def _of_neighbours(pairs: NDArray, alike: NDArray, codes: NDArray, shown: NDArray, splits: Splits | None) -> pd.DataFrame:
+# %% ../nbs/53_auditing.ipynb #97237fa6
+def _of_neighbours(
+    pairs: NDArray, alike: NDArray, codes: NDArray, shown: NDArray, splits: Splits | None,
+) -> pd.DataFrame:
     "Nearly the same row in training and test: for each row its most similar earlier one."
     new = codes[pairs[:, 0]] != codes[pairs[:, 1]]
-    pairs, alike = pairs[new], alike[new]
-    apart, n_splits = np.zeros(len(pairs), dtype=int), 0
-    for train, test in (pair for repeat in splits or () for pair in repeat):
+    pairs = pairs[new]
+    apart = np.zeros(len(pairs), dtype=int)
+    flat = _flat(splits)
+    for train, test in flat:
         side = np.zeros(len(codes), dtype=int)
-        side[train], side[test] = 1, 2
+        side[train] = 1
+        side[test] = 2
         apart += side[pairs].prod(axis=1) == 2
-        n_splits += 1
-    table = pd.DataFrame({"i": pairs[:, 0], "j": pairs[:, 1], "alike": alike, "apart": apart})
-    table = table[table["apart"] > 0] if splits else table
-    table = table.sort_values(["j", "alike", "i"], ascending=[True, False, True]).drop_duplicates("j")
-    why = [f"descriptors {a:.3f} alike to those of row {i} ({shown[i]})" + (f", apart in {n} of {n_splits} splits" if splits else "")
-           for i, a, n in zip(table["i"], table["alike"], table["apart"])]
+    columns = {"i": pairs[:, 0], "j": pairs[:, 1], "alike": alike[new], "apart": apart}
+    table = pd.DataFrame(columns)
+    if splits: table = table[table["apart"] > 0]
+    nearest = table.sort_values(["j", "alike", "i"], ascending=[True, False, True])
+    table = nearest.drop_duplicates("j")
+    why = []
+    for i, a, n in zip(table["i"], table["alike"], table["apart"]):
+        tells = f", apart in {n} of {len(flat)} splits" if splits else ""
+        why.append(f"descriptors {a:.3f} alike to those of row {i} ({shown[i]}){tells}")
     return _finding("suspect", "nearly the same", table["j"], shown[table["j"]], table["i"], why)
 
 # %% ../nbs/53_auditing.ipynb #316e1729
-def _of_sources(sources: Sequence[SourceModel], keys: NDArray, task: Task, shown: NDArray, tested: NDArray) -> list[pd.DataFrame]:
+def _of_sources(
+    sources: Sequence[SourceModel], keys: NDArray, task: Task, shown: NDArray, tested: NDArray,
+) -> list[pd.DataFrame]:
     "Tested materials that a source was trained on."
     seen = _sightings(sources, keys, task.kind) & tested
-    same = np.array([any(same_property(t.property, task.property) for t in s.tasks) for s in sources], dtype=bool)
+    learnt = lambda source: any(same_property(t.property, task.property) for t in source.tasks)
+    same = np.array([learnt(source) for source in sources], dtype=bool)
     out = []
     for grade, these in (("leak", np.flatnonzero(same)), ("transductive", np.flatnonzero(~same))):
         what = "the same property" if grade == "leak" else "another property"
         rows = np.flatnonzero(seen[these].any(axis=0))
         by = [these[seen[these, i]] for i in rows]
-        why = [f"in the training data of {len(b)} of {len(these)} sources that learnt {what} "
-               f"(sources[i] for i = {_listed(b)}: {sources[b[0]].tasks[0].property})" for b in by]
-        out.append(_finding(grade, f"a source has seen {what}", rows, shown[rows], [b[0] for b in by], why))
+        why = []
+        for b in by:
+            which = f"sources[i] for i = {_listed(b)}: {sources[b[0]].tasks[0].property}"
+            share = f"{len(b)} of {len(these)} sources that learnt {what}"
+            why.append(f"in the training data of {share} ({which})")
+        first = [b[0] for b in by]
+        out.append(_finding(grade, f"a source has seen {what}", rows, shown[rows], first, why))
     return out
+
+# %% ../nbs/53_auditing.ipynb #3e64022c
+def _order(Z: NDArray[np.float64], y: NDArray) -> NDArray[np.float64]:
+    "Spearman correlation of every column with the target; 0 for one that is constant."
+    middle = (len(y) + 1) / 2
+    ranks = rankdata(Z, axis=0) - middle
+    of_y = rankdata(y) - middle
+    norm = np.sqrt((ranks**2).sum(axis=0) * (of_y**2).sum())
+    return np.divide(of_y @ ranks, norm, out=np.zeros(len(norm)), where=norm > 0)
+
+
+def _copies(columns: NDArray[np.float64], which: NDArray[np.intp]) -> NDArray[np.intp]:
+    "Columns that repeat an earlier one, and that one, shape (n_copies, 2)."
+    first: dict[bytes, int] = {}
+    found = [(j, first.setdefault((columns[j] + 0.0).tobytes(), j)) for j in which]
+    return np.array([(j, i) for j, i in found if i != j], dtype=int).reshape(-1, 2)
 
 
 def _of_columns(Z: NDArray[np.float64], y: NDArray, names: NDArray) -> list[pd.DataFrame]:
-    "Columns that are the target in disguise, repeat another, or say nothing."
-    n, columns = len(y), np.ascontiguousarray(Z.T)
-    still, first, copies = np.flatnonzero(np.ptp(Z, axis=0) == 0), {}, []
-    for j in np.setdiff1d(np.arange(Z.shape[1]), still):
-        if (i := first.setdefault((columns[j] + 0.0).tobytes(), j)) != j: copies.append((j, i))
-    copies = np.array(copies, dtype=int).reshape(-1, 2)
-    sparse = np.array([np.unique(columns[j], return_counts=True)[1].max() >= n / 2 for j in copies[:, 0]], dtype=bool)
-    ranks, of_y = rankdata(Z, axis=0) - (n + 1) / 2, rankdata(y) - (n + 1) / 2
-    norm = np.sqrt((ranks**2).sum(axis=0) * (of_y**2).sum())
-    rho = np.divide(of_y @ ranks, norm, out=np.zeros(len(norm)), where=norm > 0)
-    told = np.flatnonzero(np.abs(rho) > 0.9995) if n >= 10 else still[:0]
-    repeats = lambda grade, c: _finding(grade, "repeats a column", c[:, 0], names[c[:, 0]], c[:, 1], [f"same numbers as column {i} ({names[i]})" for i in c[:, 1]], "column")
-    return [_finding("leak", "is the target", told, names[told], np.full(len(told), -1), [f"orders the rows as the target does (Spearman {rho[j]:+.3f})" for j in told], "column"),
-            repeats("redundant", copies[~sparse]), repeats("note", copies[sparse]),
-            _finding("note", "constant", still, names[still], np.full(len(still), -1), [f"{Z[0, j]:g} in all rows" for j in still], "column")]
+    "Columns that are the target in disguise, repeat another, or are constant."
+    columns = np.ascontiguousarray(Z.T)
+    still = np.flatnonzero(np.ptp(Z, axis=0) == 0)
+    copies = _copies(columns, np.setdiff1d(np.arange(Z.shape[1]), still))
+    most = [np.unique(columns[j], return_counts=True)[1].max() for j in copies[:, 0]]
+    sparse = np.array([count >= len(y) / 2 for count in most], dtype=bool)
+    rho = _order(Z, y)
+    told = np.flatnonzero(np.abs(rho) > 0.9995) if len(y) >= 10 else still[:0]
+
+    def repeats(grade: str, pairs: NDArray) -> pd.DataFrame:
+        copy, of = pairs.T
+        why = [f"same numbers as column {i} ({names[i]})" for i in of]
+        return _finding(grade, "repeats a column", copy, names[copy], of, why, "column")
+
+    orders = [f"orders the rows as the target does (Spearman {rho[j]:+.3f})" for j in told]
+    constant = [f"{Z[0, j]:g} in all rows" for j in still]
+    return [
+        _finding("leak", "is the target", told, names[told], None, orders, "column"),
+        repeats("redundant", copies[~sparse]),
+        repeats("note", copies[sparse]),
+        _finding("note", "constant", still, names[still], None, constant, "column"),
+    ]
 
 # %% ../nbs/53_auditing.ipynb #95c66598
 class LeakageWarning(UserWarning):
-    "A model may know the answers before it is tested."
+    "A model may have the answers before it is tested."
 
-
+# %% ../nbs/53_auditing.ipynb #bcb1f50a
 class Audit:
-    "What an audit found: `findings`, one row each; and `groups`, which keep the rows together that are alike."
+    """What an audit found: a table of findings, and groups that keep alike rows together.
 
-    def __init__(self, findings: pd.DataFrame, groups: NDArray[np.intp]):
-        self.findings, self.groups = findings, groups
+    Parameters
+    ----------
+    findings : pd.DataFrame
+        One row each, the gravest first
+    groups : NDArray[np.intp]
+        Group of each row, shape (n_samples,); alike rows share one
+    """
+
+    def __init__(
+        self,
+        findings: pd.DataFrame, # One row each, the gravest first
+        groups: NDArray[np.intp], # Group of each row, shape (n_samples,); alike rows share one
+    ):
+        self.findings = findings
+        self.groups = groups
 
     @property
     def clean(self) -> bool:
         "True if nothing was found but notes."
         return bool((self.findings["grade"] == "note").all())
 
-    def summary(self) -> pd.DataFrame:
-        "Count the findings of each sort, the gravest first."
-        return self.findings.groupby(["grade", "finding"], sort=False).size().rename("number").reset_index()
+    def summary(self) -> pd.DataFrame: # Columns grade, finding and number
+        """Count the findings of each sort, the gravest first.
+
+        Returns
+        -------
+        pd.DataFrame
+            Columns grade, finding and number
+        """
+        sorts = self.findings.groupby(["grade", "finding"], sort=False)
+        return sorts.size().rename("number").reset_index()
 
     def __str__(self) -> str:
         found = self.findings[self.findings["grade"] != "note"]
         if not len(found): return f"No leak found among {len(self.groups)} rows."
-        lines = [f"  {grade}: {axis} {i} ({value}): {why}" for grade, axis, i, value, why in found[["grade", "axis", "position", "value", "why"]].head(10).to_numpy()]
-        more = [f"  ... and {len(found) - 10} more: {found['finding'].iloc[10:].value_counts().to_dict()}"] if len(found) > 10 else []
-        return "\n".join([f"{len(found)} findings among {len(self.groups)} rows, before any fit:", *lines, *more])
+        lines = [f"{len(found)} findings among {len(self.groups)} rows, before any fit:"]
+        columns = ["grade", "axis", "position", "value", "why"]
+        for grade, axis, i, value, why in found[columns].head(10).to_numpy():
+            lines.append(f"  {grade}: {axis} {i} ({value}): {why}")
+        if len(found) > 10:
+            more = found["finding"].iloc[10:].value_counts().to_dict()
+            lines.append(f"  ... and {len(found) - 10} more: {more}")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         if not len(self.findings): return f"<p>{self}</p>"
-        return self.summary().to_html(index=False, border=0) + self.findings.drop(columns="partner").head().to_html(index=False, border=0)
+        first = self.findings.drop(columns="partner").head()
+        tables = self.summary(), first
+        return "".join(table.to_html(index=False, border=0) for table in tables)
 
 # %% ../nbs/53_auditing.ipynb #7d3f4342
 def audit(
-    X: Iterable[Any], # SMILES, formulas or structures, shape (n_samples,); or `Dataset.X` with conditions
+    X: Iterable[Any], # SMILES, formulas or structures, shape (n_samples,); or `Dataset.X`
     y: ArrayLike, # Target, in the unit of `task`, shape (n_samples,)
     task: Task, # Property and kind of the target
     *,
-    keys: Iterable[str] | None = None, # Key of each material, if it is known already (`Dataset.groups`)
-    table: ArrayLike | None = None, # Descriptors, shape (n_samples, n_columns); without it columns and near neighbours are not judged
-    splits: Splits | None = None, # Repeats of splits to be used; without it any two rows may be set apart
+    keys: Iterable[str] | None = None, # Key of each material, if it is known (`Dataset.groups`)
+    table: ArrayLike | None = None, # Descriptors, (n_samples, n_columns), if they shall be judged
+    splits: Splits | None = None, # Repeats of splits; without it any two rows may be set apart
     sources: Sequence[SourceModel] = (), # Sources that shall help
-    similarity: float = 0.95, # From which similarity on two rows count as nearly the same, see `near_pairs`
+    similarity: float = 0.95, # Two rows from here on count as nearly the same, above 0, at most 1
 ) -> Audit: # Findings, and groups that mend those about rows
     """Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten.
 
     Parameters
     ----------
     X : Iterable[Any]
-        SMILES, formulas or structures, shape (n_samples,); or `Dataset.X` with conditions
+        SMILES, formulas or structures, shape (n_samples,); or `Dataset.X`
     y : ArrayLike
         Target, in the unit of `task`, shape (n_samples,)
     task : Task
         Property and kind of the target
     keys : Iterable[str] | None, default=None
-        Key of each material, if it is known already (`Dataset.groups`)
+        Key of each material, if it is known (`Dataset.groups`)
     table : ArrayLike | None, default=None
-        Descriptors, shape (n_samples, n_columns); without it columns and near neighbours are not
-        judged
+        Descriptors, (n_samples, n_columns), if they shall be judged
     splits : Splits | None, default=None
-        Repeats of splits to be used; without it any two rows may be set apart
+        Repeats of splits; without it any two rows may be set apart
     sources : Sequence[SourceModel], default=()
         Sources that shall help
     similarity : float, default=0.95
-        From which similarity on two rows count as nearly the same, see `near_pairs`
+        Two rows from here on count as nearly the same, above 0, at most 1
 
     Returns
     -------
@@ -376,27 +514,69 @@ def audit(
         Findings, and groups that mend those about rows
     """
     rows, at = _materials(X, task)
-    y, sources, n = check_target(y), check_sources(sources), len(rows)
+    n = len(rows)
+    y = check_target(y)
+    sources = check_sources(sources)
     own = read_rows(rows, KEYS[task.kind], f"a {task.kind}") if keys is None else as_rows(keys)
-    keys = np.array([group_key(k, task.kind) for k in own] if keys is None else own, dtype=object)
+    groups = [group_key(k, task.kind) for k in own] if keys is None else own
+    keys = np.array(groups, dtype=object)
     Z = None if table is None else _check_table(table)
-    given = {"y": len(y), "keys": len(keys)} | ({} if Z is None else {"table": len(Z)})
-    if wrong := {k: v for k, v in given.items() if v != n}: raise ValueError(f"X has {n} rows, but {wrong}")
-    if task.log and (y <= 0).any(): raise ValueError(f"task.log is set, but y is {y.min():g} in row {y.argmin()}; only positive values have a logarithm")
-    splits, codes = None if splits is None else check_splits(splits, n), check_groups(keys, n)
+    _check_rows(n, y, keys, Z, task)
+    if splits is not None: splits = check_splits(splits, n)
+    codes = check_groups(keys, n)
     shown = np.array([r if isinstance(r, str) else k for r, k in zip(rows, keys)], dtype=object)
-    tested = np.ones(n, dtype=bool) if splits is None else np.isin(np.arange(n), np.concatenate([test for r in splits for _, test in r]))
     same = _at_conditions(check_groups(np.array(own, dtype=object), n), at)
-    found, pairs = _of_materials(codes, same, np.log10(y) if task.log else y, shown, splits), np.zeros((0, 2), dtype=int)
-    if sources: found += _of_sources(sources, keys, task, shown, tested)
+    found = _of_materials(codes, same, np.log10(y) if task.log else y, shown, splits)
+    if sources: found += _of_sources(sources, keys, task, shown, _tested(splits, n))
+    pairs = np.zeros((0, 2), dtype=int)
     if Z is not None:
-        enough = (np.ptp(Z, axis=0) > 0).sum() >= 5 # with fewer columns rows are alike by chance
-        pairs, alike = near_pairs(Z, similarity) if enough else (pairs, np.zeros(0))
-        found += [_of_neighbours(pairs, alike, codes, shown, splits), *_of_columns(Z, y, np.asarray(getattr(table, "columns", np.arange(Z.shape[1]))))]
-    first = np.unique(codes, return_index=True)[1][codes]
-    links = np.concatenate([pairs, np.stack([first, np.arange(n)], axis=1)]).T
-    groups = connected_components(coo_array((np.ones(links.shape[1]), links), shape=(n, n)), directed=False)[1]
-    table_ = pd.concat([f for f in found if len(f)] or found[:1], ignore_index=True)
-    result = Audit(table_.sort_values("grade", key=lambda g: g.map(GRADES.index), kind="stable", ignore_index=True), groups)
-    if not result.clean: warnings.warn(f"{result}\nKeep alike rows in one fold (`groups=audit(...).groups`), and leave out sources that know the answer; model_id(sources[i]) is the id of one in a library.", LeakageWarning, stacklevel=2)
+        pairs, alike = _near_rows(Z, similarity)
+        names = np.asarray(getattr(table, "columns", np.arange(Z.shape[1])))
+        found.append(_of_neighbours(pairs, alike, codes, shown, splits))
+        found += _of_columns(Z, y, names)
+    result = Audit(_gravest_first(found), _joined(codes, pairs))
+    if not result.clean: warnings.warn(f"{result}\n{_REMEDY}", LeakageWarning, stacklevel=2)
     return result
+
+# %% ../nbs/53_auditing.ipynb #8b0cbdb5
+_REMEDY = (
+    "Keep alike rows in one fold (`groups=audit(...).groups`), and leave out sources that have the "
+    "answer; model_id(sources[i]) is the id of one in a library."
+)
+
+def _check_rows(n: int, y: NDArray, keys: NDArray, Z: NDArray | None, task: Task) -> None:
+    "Refuse what does not belong to `n` rows, and values that have no logarithm where one is asked."
+    given = {"y": len(y), "keys": len(keys)}
+    if Z is not None: given["table"] = len(Z)
+    wrong = {name: length for name, length in given.items() if length != n}
+    if wrong: raise ValueError(f"X has {n} rows, but {wrong}")
+    if task.log and (y <= 0).any():
+        found = f"y is {y.min():g} in row {y.argmin()}"
+        raise ValueError(f"task.log is set, but {found}; only positive values have a logarithm")
+
+
+def _tested(splits: Splits | None, n: int) -> NDArray[np.bool_]:
+    "True for rows that some split tests."
+    if splits is None: return np.ones(n, dtype=bool)
+    return np.isin(np.arange(n), np.concatenate([test for _, test in _flat(splits)]))
+
+
+def _near_rows(Z: NDArray, similarity: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    "As `near_pairs`; none with few columns, where rows are alike by chance."
+    if (np.ptp(Z, axis=0) > 0).sum() < 5: return np.zeros((0, 2), dtype=int), np.zeros(0)
+    return near_pairs(Z, similarity)
+
+
+def _joined(codes: NDArray[np.intp], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    "Groups of rows that are one material or are alike."
+    n = len(codes)
+    links = np.concatenate([pairs, np.stack([_first(codes), np.arange(n)], axis=1)]).T
+    graph = coo_array((np.ones(links.shape[1]), links), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+
+def _gravest_first(found: list[pd.DataFrame]) -> pd.DataFrame:
+    "All findings in one table."
+    table = pd.concat([f for f in found if len(f)] or found[:1], ignore_index=True)
+    grave = lambda grades: grades.map(GRADES.index)
+    return table.sort_values("grade", key=grave, kind="stable", ignore_index=True)
