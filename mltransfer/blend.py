@@ -28,7 +28,7 @@ from .labels import from_learnt, likely_exponent, to_learnt
 from .metrics import mae
 from .rank import DescriptorTables, untrained_like
 from .repeat_units import check_kind
-from .source import EstimatorSource, SourceModel
+from .source import SourceModel
 from .splits import check_groups, group_folds
 from .training import Schedule, train
 from .transfer import FrozenFeatures, SourcePrediction
@@ -334,7 +334,7 @@ def _read(sources: Sequence[SourceModel], X: ArrayLike | Iterable[Any]) -> NDArr
 
 def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | None, n: int) -> tuple[NDArray[np.float64], NDArray]:
     "Target and groups, if they and the sources are usable."
-    if not len(sources) or any(isinstance(s, EstimatorSource) for s in sources): raise ValueError("sources must be one or more networks")
+    if not len(sources) or not all(s.widths for s in sources): raise ValueError("sources must be one or more networks")
     if y is None: raise ValueError("Blend requires y to be passed, but the target y is None")
     y = check_target(y, 50, varies=True)
     if len(y) != n: raise ValueError(f"X has {n} rows, but y has {len(y)}")

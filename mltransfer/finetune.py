@@ -18,7 +18,8 @@ from torch.func import functional_call, vmap
 
 from .core import check_raw_or_table, check_target, check_weight, seeds
 from .networks import Network, build_network
-from .source import ROWS, CrystalSource, EstimatorSource, SourceModel, describe_each
+from .source import ROWS, SourceModel, describe_each
+from .source_file import is_source
 from .splits import check_groups, group_folds
 from .training import Schedule, masked_loss, no_denormals
 
@@ -134,9 +135,8 @@ def _stages(model: FineTune, n_layers: int) -> list[int]:
 
 
 def _check_source(source: SourceModel, keep: int | None) -> None:
-    if not isinstance(source, SourceModel): raise ValueError(f"source must be one SourceModel, got {type(source).__name__}")
-    if isinstance(source, CrystalSource): raise ValueError(f"{source} reads graphs of crystals; FineTune needs a network that reads a table")
-    if isinstance(source, EstimatorSource): raise ValueError(f"{source.architecture} has no weights to train on; FineTune needs a network")
+    if not is_source(source): raise ValueError(f"source must be one SourceModel, got {type(source).__name__}")
+    source.trainable() # or an error that says why not
     if keep is not None and not 0 <= keep < len(source.tasks):
         raise ValueError(f"keep is a position from 0 to {len(source.tasks) - 1} in the tasks of the source, got {keep}")
 

@@ -15,10 +15,9 @@ from .core import Kind, check_table, log_target, read_rows
 from .featurizers import build_featurizer, featurizer_parts
 from .keys import KEYS, has_open_ends
 from .library import Library
-from .rank import (DescriptorTables, read_layers, source_names, source_pieces,
-                             untrained_like)
+from .rank import DescriptorTables, read_layers, source_names, source_pieces
 from .ridge import KernelRidgeCV, Ridges, column_ranges
-from .source import EstimatorSource, Layer, SourceModel
+from .source import Layer, SourceModel
 from .splits import check_groups, group_folds
 
 # %% auto #0
@@ -273,8 +272,7 @@ class SourceReader:
         return [self._kept[i] for i in positions]
 
     def _twin(self, i: int, source: SourceModel) -> SourceModel | None:
-        if isinstance(source, EstimatorSource): return None
-        return untrained_like(source, self.random_state + i)
+        return source.untrained(self.random_state + i)
 
     def pieces(self, size: int = 64) -> Iterable[tuple[list[int], list[SourceModel]]]:
         "Positions and sources, a few dozen at a time."
@@ -290,11 +288,6 @@ class SourceReader:
 
 # %% ../nbs/63_preselection.ipynb #02ad2bab
 See = Callable[[Sequence[tuple[int, Layer, NDArray]]], None]
-
-
-def depth(source: SourceModel) -> int:
-    "Count the hidden layers of a source."
-    return 0 if isinstance(source, EstimatorSource) else len(source.net.widths) - 2
 
 
 def learnt_blocks(
@@ -338,7 +331,7 @@ def learnt_blocks(
             if only is not None and only <= parts.keys(): break # the others add nothing
             continue
         read = read_layers(piece, X)
-        deep = [depth(s) for s in piece]
+        deep = [len(s.widths) for s in piece]
         shown = [(positions[i], l, t) for i, l, t in read if l in layers
                  or (l != "output" and l - deep[i] in layers)]
         if see: see(shown)

@@ -28,7 +28,9 @@ from .featurizers import featurizer_parts
 from .keys import KEYS, group_key
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
-from .source import CrystalSource, EstimatorSource, SourceModel, aliases, check_keys, hash_keys
+from .crystal_source import CrystalSource
+from .estimator_source import EstimatorSource
+from .source import SourceModel, aliases, check_keys, hash_keys
 from .training import Schedule, train_many
 
 # %% auto #0

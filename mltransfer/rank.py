@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.special import gammaln
@@ -21,9 +20,9 @@ from threadpoolctl import threadpool_limits
 from .core import BadRows, as_rows, check_target, is_table, settled
 from .featurizers import featurizer_parts
 from .library import Library, read_ids
-from .networks import build_network
 from .ridge import Ridges
-from .source import CrystalSource, EstimatorSource, Layer, SourceModel, check_sources
+from .source import Layer, SourceModel, check_sources
+from .source_file import is_source
 
 # %% auto #0
 __all__ = ['OtherKind', 'DescriptorTables', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces',
@@ -85,7 +84,7 @@ class DescriptorTables:
 
     def of(self, source: SourceModel) -> NDArray[np.float32]:
         "Return the table of one source, shape (n_samples, n_features)."
-        if isinstance(source, CrystalSource): raise ValueError(f"{source} reads graphs of crystals and no table; read it with FrozenFeatures or SourcePrediction")
+        if not source.tabular: raise ValueError(f"{source} reads graphs of crystals and no table; read it with FrozenFeatures or SourcePrediction")
         name = json.dumps(featurizer_parts(source.featurizer))
         if name not in self.tables: self.tables[name] = source.describe(self.X) if self.given else self._made(source)
         if self.given and len(self.tables) > 1:
@@ -126,8 +125,7 @@ def read_layers(
     for i, s in enumerate(sources):
         table = X.of(s)
         found: dict[Layer, NDArray[np.float32]] = {"output": s.predict(table).astype(np.float32)}
-        if not isinstance(s, EstimatorSource):
-            with torch.no_grad(): found |= {k: after.numpy() for k, (_, after) in enumerate(s.net.hidden(s.inputs(table)))}
+        found |= dict(enumerate(s.hidden_layers(table)))
         n = len(found) - 1
         wanted = [*range(n), "output"] if layers is None else layers
         out += [(i, l, found[l if l == "output" else l % n]) for l in wanted if l == "output" or -n <= l < n]
@@ -177,10 +175,11 @@ def untrained_like(
     SourceModel
         Same shape, descriptors and scaling, initial weights
     """
-    if isinstance(source, (CrystalSource, EstimatorSource)): raise ValueError(f"{source} has no untrained twin: only networks that read a table of descriptors have")
-    net = build_network(source.net.spec(), random_state=random_state)
-    return SourceModel(net, source.featurizer, source.tasks, columns=source.columns, x_scaling=source.x_scaling, y_scaling=source.y_scaling,
-                       seen=source.seen[:0], card={"data": source.card.get("data", {}), "untrained": True})
+    twin = source.untrained(random_state)
+    if twin is None:
+        raise ValueError(f"{source} has no untrained twin: only networks that read a table of "
+                         "descriptors have")
+    return twin
 
 # %% ../nbs/54_rank.ipynb #f0c39c1a
 def source_names(
@@ -203,7 +202,7 @@ def source_names(
     """
     if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
-    elif isinstance(sources, SourceModel): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
+    elif is_source(sources): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
     else: names = list(range(len(check_sources(sources))))
     if not names: raise ValueError("there are no sources; give at least one SourceModel, or a library that holds some")
     return names
@@ -309,7 +308,9 @@ def rank(
         read = read_layers(piece, X, layers)
         about = [{"kind": "source", "source": names[first + i], "layer": l, **_about(piece[i]), "units": t.shape[1]} for i, l, t in read]
         rows += [a | s for a, s in zip(about, _scores([t for _, _, t in read], y))]
-        empty = [(first + i, untrained_like(s, random_state + first + i)) for i, s in enumerate(piece) if first + i in drawn and not isinstance(s, EstimatorSource)]
+        numbers = [first + i for i in range(len(piece)) if first + i in drawn]
+        twins = [(k, piece[k - first].untrained(random_state + k)) for k in numbers]
+        empty = [(k, twin) for k, twin in twins if twin is not None]
         read = read_layers([s for _, s in empty], X, layers)
         null += [{"source": empty[i][0], "layer": l, **s} for (i, l, _), s in zip(read, _scores([t for _, _, t in read], y))]
     if not rows: raise ValueError(f"none of the {len(names)} sources has a layer {layers}")

@@ -20,7 +20,7 @@ from mltransfer.core import (
     as_rows, check_raw_or_table, check_target, check_weight, fit_params, log_target,
 )
 from mltransfer.source import (
-    ROWS, EstimatorSource, Layer, SourceModel, check_sources, describe_each, row_blocks,
+    ROWS, Layer, SourceModel, check_sources, describe_each, row_blocks,
 )
 
 # %% auto #0
@@ -50,7 +50,7 @@ def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]
     if isinstance(layers, (int, str)) and layers != "all": raise ValueError(f"layers is a sequence such as ({layers!r},), or \"all\"; got {layers!r}")
     out = []
     for i, s in enumerate(sources):
-        hidden = () if isinstance(s, EstimatorSource) else s.net.widths[1:-1]
+        hidden = s.widths
         for layer in range(len(hidden)) if layers == "all" else layers:
             if layer != "output" and not -len(hidden) <= layer < len(hidden):
                 raise ValueError(f"source {i} ({s.architecture}) has {len(hidden)} hidden layers; there is no layer {layer!r}")

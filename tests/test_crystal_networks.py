@@ -220,7 +220,7 @@ def test_what_reads_tables_refuses_a_graph_network():
     from mltransfer.finetune import FineTune
     from mltransfer.rank import rank
     from mltransfer.search import Shotgun
-    from mltransfer.source import CrystalSource
+    from mltransfer.crystal_source import CrystalSource
     from mltransfer.transfer import FrozenFeatures
     from mltransfer.validate import untrained
     source = CrystalSource(CGCNN(width=8, hidden=(6,)), CrystalGraphs(), [Task("gap", "eV", "crystal")], y_scaling=[[4], [2]], seen=np.zeros(0, np.uint64))

@@ -14,7 +14,8 @@ from mltransfer.core import Task
 from mltransfer.finetune import FineTune
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build_network
-from mltransfer.source import EstimatorSource, SourceModel
+from mltransfer.estimator_source import EstimatorSource
+from mltransfer.source import SourceModel
 from mltransfer.training import Schedule
 from mltransfer.transfer import FrozenFeatures, RescaledRegressor, SourcePrediction
 

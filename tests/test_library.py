@@ -16,7 +16,8 @@ from mltransfer.core import Task
 from mltransfer.library import Library, _manifest, read_heads
 from mltransfer.molecule import Constitution
 from mltransfer.networks import MultiTaskEncoder, ResidualMLP, build
-from mltransfer.source import EstimatorSource, SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source, take_apart
+from mltransfer.estimator_source import EstimatorSource
+from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source, take_apart
 
 smiles = ["CCO", "c1ccccc1", "*CC*", "*OCC*", "CC(=O)O", "CCCCCC"]
 featurizer = Constitution()

@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from mltransfer.library import Library, read_heads, read_models
-from mltransfer.source import EstimatorSource, card_html, load_source, save_source
+from mltransfer.estimator_source import EstimatorSource
+from mltransfer.source_file import card_html, load_source, save_source
 from test_library import featurizer, forest, same, source
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be read and are left out:UserWarning")

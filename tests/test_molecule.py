@@ -20,11 +20,11 @@ from mltransfer.fingerprints import (
     AtomPairFingerprint, CDKExtendedFingerprint, CDKGraphFingerprint,
     CDKHybridizationFingerprint, CDKStandardFingerprint, EStateFingerprint,
     FeatureMorganFingerprint, KlekotaRothFingerprint, LayeredFingerprint,
-    MACCSFingerprint, MorganFingerprint, PatternFingerprint, PubChemFingerprint,
+    MACCSFingerprint, MorganFingerprint, PathFingerprint, PatternFingerprint, PubChemFingerprint,
     SECFPFingerprint, SparseFilter, TopologicalTorsionFingerprint,
     published_fingerprints,
 )
-from mltransfer.molecule import Constitution, Path as PathFingerprint, RDKitDescriptors
+from mltransfer.molecule import Constitution, RDKitDescriptors
 from mltransfer.repeat_units import Repeat, chain, read_molecule
 
 counting = [MorganFingerprint, FeatureMorganFingerprint, AtomPairFingerprint, TopologicalTorsionFingerprint,

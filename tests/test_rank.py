@@ -16,7 +16,8 @@ from mltransfer.fingerprints import MorganFingerprint
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build, random_pyramid
 from mltransfer.rank import DescriptorTables, expected_best, rank, read_layers, untrained_like
-from mltransfer.source import EstimatorSource, SourceModel, model_id
+from mltransfer.estimator_source import EstimatorSource
+from mltransfer.source import SourceModel, model_id
 
 featurizer = Constitution()
 N_COLUMNS = len(featurizer.get_feature_names_out())

@@ -22,7 +22,8 @@ from mltransfer.pretraining import pretrain
 from mltransfer.rank import DescriptorTables, read_layers
 from mltransfer.preselection import Screen, inner_folds, learnt_blocks, mixing_weights
 from mltransfer.search import Shotgun, candidates, transfer_map
-from mltransfer.source import EstimatorSource, SourceModel, hash_keys
+from mltransfer.estimator_source import EstimatorSource
+from mltransfer.source import SourceModel, hash_keys
 from mltransfer.training import Schedule
 from mltransfer.validate import untrained
 

@@ -11,7 +11,8 @@ from mltransfer.core import Task
 from mltransfer.keys import KEY_RULES
 from mltransfer.molecule import Constitution
 from mltransfer.networks import build
-from mltransfer.source import SourceBatch, SourceModel, card_html, hash_keys, load_source, put_together, save_source, take_apart
+from mltransfer.source_file import card_html
+from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, put_together, save_source, take_apart
 
 smiles = ["CCO", "c1ccccc1", "*CC*"]
 
