@@ -45,7 +45,7 @@ def card_rows(
     if not (isinstance(model_id, str) and len(model_id) == 16 and set(model_id) <= set("0123456789abcdef")):
         raise ValueError(f"{model_id!r:.40} is not a model id")
     descriptors = _text("+".join(str(p["name"]) for p in head["featurizer"]))
-    model = _text(head["estimator"] if "estimator" in head else head["network"]["name"] + " " + "-".join(str(int(w)) for w in head["network"].get("widths", [])))
+    model = _text(_architecture(head))
     card = head["card"]
     names = list(card.get("data", {}))
     rows = []
@@ -59,6 +59,14 @@ def card_rows(
                      _number(metrics.get("rows", {}).get("train")), mae, median, forest, error, descriptors, model))
     if not rows: raise ValueError(f"model {model_id} has no task")
     return rows
+
+
+def _architecture(head: Mapping[str, Any]) -> str:
+    "Kind and size of a model."
+    network = head.get("network")
+    if not network: return head.get("estimator") or head["kind"]
+    widths = [str(int(w)) for w in network.get("widths", [])]
+    return f"{network['name']} {'-'.join(widths)}"
 
 
 def _text(value: Any) -> str:

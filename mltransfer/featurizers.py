@@ -12,10 +12,10 @@ from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer', 'usual_descriptors']
+__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer', 'usual_descriptors', 'register_featurizer']
 
 # %% ../nbs/18_featurizers.ipynb #2addf617
-FEATURIZERS = { # The name in a file, which stays for ever, and what it names today
+FEATURIZERS: dict[str, str | type] = { # The name in a file, which stays for ever, and what it names today
     "Morgan": "fingerprints.MorganFingerprint",
     "FeatureMorgan": "fingerprints.FeatureMorganFingerprint",
     "AtomPair": "fingerprints.AtomPairFingerprint",
@@ -51,10 +51,18 @@ def featurizer_name(
         In files
     """
     kind = type(featurizer)
+    if own := getattr(kind, "_name_in_files", None): return own
     for name, place in FEATURIZERS.items():
         if f"{kind.__module__}.{kind.__qualname__}" == f"mltransfer.{place}": return name
     known = sorted(FEATURIZERS)
     raise ValueError(f"{kind.__name__} cannot be saved; known descriptors are {known}")
+
+
+def _class_of(place: str | type) -> type:
+    "A class from its module and name in this package, or a registered one."
+    if not isinstance(place, str): return place
+    module, _, kind = place.rpartition(".")
+    return getattr(importlib.import_module(f"mltransfer.{module}"), kind)
 
 
 def _params(part: TransformerMixin) -> dict[str, Any]:
@@ -106,8 +114,7 @@ def build_featurizer(
     for part in parts:
         if part["name"] not in FEATURIZERS:
             raise ValueError(f"unknown descriptor {part['name']!r}; known are {sorted(FEATURIZERS)}")
-        module, kind = FEATURIZERS[part["name"]].split(".")
-        kind = getattr(importlib.import_module(f"mltransfer.{module}"), kind)
+        kind = _class_of(FEATURIZERS[part["name"]])
         made.append(kind(**_FORMER.get(part["name"], {}) | part["params"]))
     return made[0] if len(made) == 1 else make_union(*made)
 
@@ -128,3 +135,25 @@ def usual_descriptors(
     """
     if kind not in _USUAL: raise ValueError(f"kind must be one of {list(_USUAL)}, got {kind!r}")
     return build_featurizer([{"name": name, "params": params} for name, params in _USUAL[kind].items()])
+
+# %% ../nbs/18_featurizers.ipynb #811a33d6
+def register_featurizer(
+    name: str, # In files
+    featurizer: type[TransformerMixin], # Its class; parameters must be what JSON can hold
+) -> None:
+    """Add a transformer of raw rows to the table, so that sources may read it and be saved with it.
+
+    Parameters
+    ----------
+    name : str
+        In files
+    featurizer : type[TransformerMixin]
+        Its class; parameters must be what JSON can hold
+    """
+    known = FEATURIZERS.get(name)
+    if isinstance(known, str) or (known and known.__qualname__ != featurizer.__qualname__):
+        raise ValueError(f"there is a descriptor {name!r} already; choose another name")
+    if missing := [m for m in ("fit_transform", "get_params") if not callable(getattr(featurizer, m, None))]:
+        raise ValueError(f"{featurizer.__name__} is no scikit-learn transformer: it has no {missing[0]}")
+    FEATURIZERS[name] = featurizer
+    featurizer._name_in_files = name # known to worker processes too

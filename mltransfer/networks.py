@@ -17,7 +17,7 @@ from .layers import Linear, silence
 
 # %% auto #0
 __all__ = ['Activation', 'RECIPES', 'NETWORKS', 'Network', 'MLP', 'build', 'random_pyramid', 'Recipe', 'random_spec',
-           'ResidualMLP', 'MultiTaskEncoder', 'build_network']
+           'ResidualMLP', 'MultiTaskEncoder', 'build_network', 'register_network']
 
 # %% ../nbs/12_networks.ipynb #15652860
 Activation = Literal["relu", "leaky_relu", "gelu"]
@@ -401,7 +401,9 @@ class MultiTaskEncoder(ResidualMLP):
         return super().spec() | {"head": self.head}
 
 # %% ../nbs/12_networks.ipynb #77df83db
-NETWORKS = {kind.__name__: kind for kind in (MLP, ResidualMLP, MultiTaskEncoder)}
+_OURS = {kind.__name__: kind for kind in (MLP, ResidualMLP, MultiTaskEncoder)}
+NETWORKS: dict[str, type[Network]] = dict(_OURS)
+
 
 def build_network(
     spec: Mapping[str, Any], # What `spec()` or `random_spec` returned
@@ -440,3 +442,26 @@ def build_network(
         return net.eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"cannot build {name} from {options}: {error}") from error
+
+# %% ../nbs/12_networks.ipynb #58f26d36
+def register_network(
+    network: type[Network], # Its constructor takes what its `spec` returns, and `generator`
+) -> type[Network]: # The same, so that it may decorate the class
+    """Add a kind of network to the table, so that sources with it can be saved and opened.
+
+    Parameters
+    ----------
+    network : type[Network]
+        Its constructor takes what its `spec` returns, and `generator`
+
+    Returns
+    -------
+    type[Network]
+        The same, so that it may decorate the class
+    """
+    if not (isinstance(network, type) and issubclass(network, Network)):
+        raise ValueError(f"{network!r:.60} does not inherit from Network")
+    if _OURS.get(network.__name__, network) is not network:
+        raise ValueError(f"there is a network {network.__name__!r} already; choose another name")
+    NETWORKS[network.__name__] = network
+    return network

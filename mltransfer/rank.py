@@ -251,7 +251,7 @@ def _median_error(y: NDArray[np.float64]) -> float:
     "Mean absolute leave-one-out error of the median."
     return float(np.mean([abs(y[i] - np.median(np.delete(y, i))) for i in range(len(y))]))
 
-# %% ../nbs/54_rank.ipynb #a942d385
+# %% ../nbs/54_rank.ipynb #09691c96
 def _null_rows(rows: list[dict[str, Any]], null: pd.DataFrame) -> list[dict[str, Any]]:
     "The best and the median untrained network, and how good the best of as many sources is expected to be."
     if null.empty: return []
@@ -261,7 +261,7 @@ def _null_rows(rows: list[dict[str, Any]], null: pd.DataFrame) -> list[dict[str,
     out = [{**best.iloc[0], "source": f"best of {m}"}, middle]
     return [{"kind": "null", **r} for r in out] + [{"kind": "expected", "source": f"best of any {m}", "mae": expected_best(errors, m)}] * (m < len(errors))
 
-
+# %% ../nbs/54_rank.ipynb #a942d385
 @threadpool_limits.wrap(limits=1) # small matrices: threads of the linear algebra would only wait for each other
 def rank(
     sources: Sequence[SourceModel] | Library, # Source models, or a library of them
@@ -308,8 +308,8 @@ def rank(
         read = read_layers(piece, X, layers)
         about = [{"kind": "source", "source": names[first + i], "layer": l, **_about(piece[i]), "units": t.shape[1]} for i, l, t in read]
         rows += [a | s for a, s in zip(about, _scores([t for _, _, t in read], y))]
-        numbers = [first + i for i in range(len(piece)) if first + i in drawn]
-        twins = [(k, piece[k - first].untrained(random_state + k)) for k in numbers]
+        chosen = [(first + i, s) for i, s in enumerate(piece) if first + i in drawn]
+        twins = [(k, s.untrained(random_state + k)) for k, s in chosen]
         empty = [(k, twin) for k, twin in twins if twin is not None]
         read = read_layers([s for _, s in empty], X, layers)
         null += [{"source": empty[i][0], "layer": l, **s} for (i, l, _), s in zip(read, _scores([t for _, _, t in read], y))]

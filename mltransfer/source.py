@@ -18,7 +18,7 @@ from sklearn.base import TransformerMixin
 from .core import Kind, Task, as_rows, bad_rows, is_table
 from .featurizers import featurizer_parts
 from .keys import KEYS, group_key
-from .networks import MLP, NETWORKS, Network, build_network
+from .networks import MLP, NETWORKS, Network, build_network, register_network
 from .repeat_units import check_kind
 from .source_file import (ROWS, Layer, Source, by_blocks, check_sources, content_id, load_source,
                                     model_id, network_shapes, network_state,
@@ -191,6 +191,7 @@ class SourceModel(Source):
 
     def untrained(self, random_state: int) -> SourceModel:
         "Return the same network with first weights: same shape, descriptors and scaling."
+        register_network(type(self.net)) # a worker process may not have done so
         net = build_network(self.net.spec(), random_state=random_state)
         card = {"data": self.card.get("data", {}), "untrained": True}
         return SourceModel(net, self.featurizer, self.tasks, columns=self.columns, seen=self.seen[:0],

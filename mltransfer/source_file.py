@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from sklearn.base import TransformerMixin
+from sklearn.base import TransformerMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing, gen_batches
 
 from .core import T, Task, as_rows, check_table, is_table
@@ -100,10 +100,16 @@ def _with_exponents(y_scaling: ArrayLike) -> NDArray[np.float32]:
     return scaling if len(scaling) == 3 else np.vstack([scaling, np.ones_like(scaling[:1])])
 
 
-@lru_cache(maxsize=64)
-def _names(parts: str) -> tuple[str, ...]:
-    "Names of the columns that a featurizer makes."
-    return tuple(build_featurizer(json.loads(parts)).get_feature_names_out())
+_known_names: dict[str, tuple[str, ...] | None] = {} # By what `featurizer_parts` returns
+
+
+def _names(featurizer: TransformerMixin) -> tuple[str, ...] | None:
+    "Names of the columns that a featurizer makes; `None` for one that tells them only when fitted."
+    parts = json.dumps(featurizer_parts(featurizer))
+    if parts not in _known_names:
+        try: _known_names[parts] = tuple(clone(featurizer).get_feature_names_out())
+        except (AttributeError, NotFittedError): _known_names[parts] = None
+    return _known_names[parts]
 
 
 def _check_columns(X: Any, featurizer: TransformerMixin | None) -> NDArray[np.floating]:
@@ -111,7 +117,8 @@ def _check_columns(X: Any, featurizer: TransformerMixin | None) -> NDArray[np.fl
     columns = getattr(X, "columns", None)
     table = check_table(np.asarray(X))
     if featurizer is None: return table
-    names = _names(json.dumps(featurizer_parts(featurizer)))
+    names = _names(featurizer)
+    if names is None: return table
     if table.shape[1] != len(names):
         raise ValueError(f"X has {table.shape[1]} descriptors, but the featurizer of the source, "
                          f"{featurizer}, makes {len(names)}")
