@@ -830,10 +830,10 @@ def _load(library: Library, ids: list[str]) -> list[SourceModel]:
     return [found[i] for i in ids]
 
 # %% ../nbs/40_library.ipynb #4946bb95
-def _size_first(part: Part) -> tuple[list[int], str]:
+def _size_first(part: Part) -> tuple[list[tuple[int, ...]], str]:
     "What models of a group are sorted by: neighbours of one size are padded least."
-    model_id, head, _ = part
-    return head["network"].get("widths", []) if "network" in head else [head["bytes"]], model_id
+    model_id, _, tensors = part
+    return [tensors[name].shape for name in sorted(tensors) if name != "seen"], model_id
 
 
 def _add(library: Library, sources: list[SourceModel], half: bool, shard_size: int) -> list[str]:

@@ -33,6 +33,7 @@ from .library import Library
 from .metrics import mae, scores
 from .rank import untrained_like
 from .source import SourceModel, check_sources, model_id
+from .source_file import is_source
 from .splits import RepeatedDraws, check_groups
 from mltransfer.verdicts import (
     Interval, NegativeTransferWarning, compare, compare_rows, judge, verdict,
@@ -170,7 +171,7 @@ class _Digest(NumpyHasher):
     "Hash of what an object holds, the same in every process; sources count by their content."
 
     def save(self, obj: Any) -> None:
-        if isinstance(obj, SourceModel): obj = ("source", model_id(obj))
+        if is_source(obj): obj = ("source", model_id(obj))
         # wherever it lies, and whatever was added since
         elif isinstance(obj, Library): obj = ("library", obj.digest)
         elif isinstance(obj, torch.Tensor): obj = obj.numpy(force=True)
