@@ -101,7 +101,8 @@ def test_its_name_is_taken_once():
     with pytest.raises(ValueError, match="already"): register_source(other)
     with pytest.raises(ValueError, match="needs a kind"): register_source(type("Mute", (Source,), {}))
     with pytest.raises(ValueError, match="must inherit from Source"): register_source(Ridge)
-    with pytest.raises(ValueError, match="already"): register_source(type("Net", (Source,), {"kind": "network"}))
+    network = type("Net", (Source,), {"kind": "network"})
+    with pytest.raises(ValueError, match="already"): register_source(network)
 
 
 def test_nobody_asks_which_kind_a_source_is():
