@@ -20,7 +20,8 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("BestOf chooses by training error", "heads.py",
-             "unseen = cross_val_predict(clone(m), X, y, cv=folds, params=given[n])", "unseen = clone(m).fit(X, y, **given[n]).predict(X)",
+             "unseen = cross_val_predict(clone(model), X, y, cv=folds, params=given[name])",
+             "unseen = clone(model).fit(X, y, **given[name]).predict(X)",
              "tests/test_transfer.py -k best_of_chooses"),
     Mutation("BestOf tears groups apart", "heads.py", "own = None if groups is None else codes", "own = None", "tests/test_transfer.py -k best_of_keeps_groups"),
     Mutation("FineTune: members learn their stopping fold", "finetune.py",
@@ -47,7 +48,7 @@ MUTATIONS = [
     Mutation("pretrain chooses columns with held-out rows", "pretraining.py", 'useful = _useful(table[parts["train"]])', "useful = _useful(table)",
              "tests/test_pretraining.py -k scaling_knows"),
     Mutation("pretrain scales labels with held-out rows", "pretraining.py", '_scaling(labels[parts["train"]])', "_scaling(labels)", "tests/test_pretraining.py -k scaling_knows"),
-    Mutation("a source of another version calls materials unseen", "source.py", 'or self.card.get("key_rules", 1) == KEY_RULES', "or True", "tests/test_versions.py -k cannot_tell"),
+    Mutation("a source of another version calls materials unseen", "source_file.py", 'or self.card.get("key_rules", 1) == KEY_RULES', "or True", "tests/test_versions.py -k cannot_tell"),
     Mutation("a source forgets stereoisomers", "source.py", 'f"{kind} {group_key(k, kind)}"', 'f"{kind} {k}"', "tests/test_pretraining.py -k isomers_are"),
     Mutation("kinds share hashes", "source.py", 'f"{kind} {group_key(k, kind)}"', "group_key(k, kind)", "tests/test_pretraining.py -k kinds_never"),
     Mutation("Shotgun: sources are chosen by all rows", "search.py", "self._screen.order(k)[:10]", "self._screen.order(-1)[:10]", "tests/test_choices.py -k sources_are_chosen"),
