@@ -34,11 +34,11 @@ from .training import Schedule, train
 from .transfer import FrozenFeatures, SourcePrediction
 
 # %% auto #0
-__all__ = ['MANY', 'Kind', 'Folds', 'LabelScale', 'scaled', 'TrainOn', 'scheduled', 'contenders', 'cross_fit', 'blend_weights',
-           'Blend']
+__all__ = ['TrainOn', 'Blend']
 
 # %% ../nbs/62_blend.ipynb #5ba25fb4
 _PLAIN = [Task("label", "", "composition")]
+
 
 class LabelScale(TransformerMixin, BaseEstimator):
     """Centre and scale a target, bent by the most likely exponent or not; back in the range that was seen.
@@ -168,6 +168,7 @@ class TrainOn(RegressorMixin, BaseEstimator):
 # %% ../nbs/62_blend.ipynb #674193d1
 MANY = 5000 # rows beyond which kernels and the other scale are left out
 
+
 def scheduled(
     n: int, # Training rows, > 0
 ) -> Schedule: # Of a network
@@ -190,12 +191,14 @@ def scheduled(
 def _trees(random_state: int) -> MiddleTrees:
     return MiddleTrees(60, max_features=0.3, random_state=random_state)
 
+
 def _vectors() -> RegressorMixin:
     clip = FunctionTransformer(np.clip, kw_args={"a_min": -4, "a_max": 4})
     return make_pipeline(StandardScaler(), clip, SVR(C=3, epsilon=0.05, cache_size=500))
 
 # %% ../nbs/62_blend.ipynb #47acf42d
 Kind = Literal["direct", "transfer"]
+
 
 def contenders(
     sources: Sequence[SourceModel], # Encoders that read the block "given"
@@ -242,6 +245,7 @@ def contenders(
 
 # %% ../nbs/62_blend.ipynb #8eb716c5
 Folds = list[tuple[NDArray[np.integer], NDArray[np.integer]]]
+
 
 def _folds(groups: NDArray, random_state: int, quick: bool) -> Folds:
     n_fitted = min(3 if quick else 5, max(1, round(10_000 / len(groups))))

@@ -22,8 +22,7 @@ from mltransfer.keys import (
 )
 
 # %% auto #0
-__all__ = ['composition_of_smiles', 'ElementFractions', 'element_table', 'CompositionDescriptors', 'MoleculeComposition',
-           'PhysicalAttributes']
+__all__ = ['ElementFractions', 'CompositionDescriptors', 'MoleculeComposition', 'PhysicalAttributes']
 
 # %% ../nbs/20_composition.ipynb #da753c20
 def _unit(
@@ -33,6 +32,7 @@ def _unit(
     reduced = reduce_amounts(amounts)
     total = sum(reduced.values())
     return reduced if total <= 40 else {e: n / total for e, n in reduced.items()}
+
 
 def _reader(
     known: Sequence[str], # Elements of the table
@@ -109,6 +109,7 @@ class _Block:
             out[rows] = np.maximum(out[rows], x[self.starts[rows] + k])
         return out
 
+
 def _by_block(
     rows: Sequence[dict[str, float]], # What was read
     symbols: Sequence[str], # Elements of the table, in its order
@@ -183,6 +184,7 @@ def _stored_table(name: str) -> pd.DataFrame:
     table = Embedding.load_data(name).as_dataframe()
     return table[table.index.isin(SYMBOLS)].rename_axis("symbol")
 
+
 def element_table(
     name: str = "xenonpy", # "xenonpy", "magpie", or a name known to elementembeddings
 ) -> pd.DataFrame: # Symbols in rows, properties in columns
@@ -200,6 +202,7 @@ def element_table(
     """
     columns = slice(22) if name == "magpie" else slice(None) # what follows belongs to `PhysicalAttributes`
     return _stored_table(name).iloc[:, columns].astype(float)
+
 
 def _complete(table: str | pd.DataFrame) -> pd.DataFrame:
     "The elements of a table that have all properties."
@@ -220,13 +223,16 @@ def _one_sign(block: _Block, values: NDArray) -> tuple[NDArray, NDArray]:
     sign = (block.min(values) > 0).astype(float) - (block.max(values) < 0)
     return np.where(values == 0, 1, np.abs(values)), sign
 
+
 def _gmean(block: _Block, values: NDArray) -> NDArray:
     magnitude, sign = _one_sign(block, values)
     return sign * np.exp(block.mean(np.log(magnitude)))
 
+
 def _hmean(block: _Block, values: NDArray) -> NDArray:
     magnitude, sign = _one_sign(block, values)
     return sign / block.mean(1 / magnitude)
+
 
 _statistics: dict[str, Callable[[_Block, NDArray], NDArray]] = { # a property per column in, a material per row out
     "ave": lambda block, values: block.mean(values),
@@ -341,6 +347,7 @@ def _oxidation_states() -> dict[str, list[int]]:
     states = _stored_table("magpie")["common_oxidation_states"]
     return {e: [int(q) for q in text.split()] for e, text in states.items()}
 
+
 def _balances(block: _Block, states: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     "1 where charges add up to zero for some choice of one oxidation state per element, else 0."
     out = np.ones(len(block.sizes))
@@ -352,6 +359,7 @@ def _balances(block: _Block, states: Sequence[Sequence[int]]) -> NDArray[np.floa
             sums = {round(s + c, 10) for s in sums for c in charges}
         out[row] = min(map(abs, sums)) < 1e-8
     return out
+
 
 def _ionic_character(block: _Block, chi: NDArray[np.float64]) -> NDArray[np.float64]:
     "Largest and mean ionic character over the pairs of elements, shape (n_block, 2)."
@@ -368,6 +376,7 @@ def _ionic_character(block: _Block, chi: NDArray[np.float64]) -> NDArray[np.floa
 _norms = (0, 2, 3, 5, 7, 10)
 _orbitals = ("NsValence", "NpValence", "NdValence", "NfValence")
 
+
 def _six_statistics(block: _Block, values: NDArray[np.float64]) -> NDArray[np.float64]:
     "Minimum, maximum, range, mean, average deviation and mode, shape (n_block, n_properties, 6)."
     # the mode is the property of the most abundant element, the smallest if several are equally abundant
@@ -377,6 +386,7 @@ def _six_statistics(block: _Block, values: NDArray[np.float64]) -> NDArray[np.fl
     is_most = block.fraction >= most - (1e-8 + 1e-5 * most)
     mode = block.min(np.where(is_most[:, None], values, np.inf))
     return np.stack([low, high, high - low, mean, deviation, mode], axis=2)
+
 
 class PhysicalAttributes(_OfCompositions):
     "Describe a composition by the 145 physical attributes of Ward et al. (2016)."

@@ -18,11 +18,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
 # %% auto #0
-__all__ = ['Kind', 'T', 'Task', 'BadRows', 'bad_rows', 'as_rows', 'read_rows', 'check_target', 'log_target', 'check_table',
-           'is_table', 'check_raw_or_table', 'seeds', 'settled', 'Featurizer']
+__all__ = ['Kind', 'Task', 'BadRows', 'Featurizer']
 
 # %% ../nbs/00_core.ipynb #2ff67145
 Kind = Literal["molecule", "polymer", "composition", "crystal"]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -53,13 +53,13 @@ class Task:
         "Axis label: the property with its unit."
         return f"{self.property} [{self.unit}]" if self.unit else self.property
 
-# %% ../nbs/00_core.ipynb #05f0dd34
+# %% ../nbs/00_core.ipynb #494b4d3f
 class BadRows(ValueError):
     "Rows that cannot be used: `n_bad` of `n_rows`."
     n_bad: int
     n_rows: int
 
-
+# %% ../nbs/00_core.ipynb #05f0dd34
 def bad_rows(
     what: str, # What a row should have been, e.g. "SMILES"
     bad: Sequence[tuple[int, Any, str]], # Position, value and reason of each bad row
@@ -123,6 +123,7 @@ def as_rows(
 
 # %% ../nbs/00_core.ipynb #942d4182
 T = TypeVar("T")
+
 
 def read_rows(
     X: Iterable[Any], # Raw inputs, shape (n_samples,)

@@ -18,8 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from .core import Featurizer, read_rows
 
 # %% auto #0
-__all__ = ['ORBITALS', 'read_crystal', 'RadialDistribution', 'voronoi_neighbors', 'valence_vector', 'OrbitalFieldMatrix',
-           'CrystalGraph', 'CrystalGraphs']
+__all__ = ['RadialDistribution', 'OrbitalFieldMatrix', 'CrystalGraphs']
 
 # %% ../nbs/23_crystal.ipynb #7c07beb3
 def read_crystal(
@@ -124,6 +123,7 @@ def _final_cells(
         if np.linalg.norm(cells.vertices[corners] - points[k], axis=1).max() > reach / 2: return None
     return cells
 
+
 def voronoi_neighbors(
     structure: IStructure, # Crystal
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]: # Atom, neighbour, solid angle in sr, distance in Å; (n_faces,)
@@ -164,6 +164,7 @@ def voronoi_neighbors(
 
 # %% ../nbs/23_crystal.ipynb #815f5958
 ORBITALS = tuple(f"{l}{k}" for l, most in zip("spdf", (2, 6, 10, 14)) for k in range(1, most + 1))
+
 
 @cache
 def valence_vector(
@@ -261,6 +262,7 @@ class CrystalGraph:
     edges: NDArray[np.float32] # Gaussians of the distances, shape (n_atoms, n_neighbors, n_gaussians)
 
     def __len__(self) -> int: return len(self.numbers)
+
 
 def _nearest(
     structure: IStructure, # Crystal

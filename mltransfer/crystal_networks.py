@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .layers import Linear
 
 # %% auto #0
-__all__ = ['GraphBatch', 'collate', 'GraphConvolution', 'CGCNN', 'build_crystal_network', 'train_graphs']
+__all__ = ['CGCNN']
 
 # %% ../nbs/14_crystal_networks.ipynb #5720c590
 @dataclass(frozen=True, eq=False)

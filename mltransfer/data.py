@@ -26,16 +26,15 @@ from .keys import KEYS, from_weights, group_key, read_smiles, warn_percent
 from .units import KELVIN, convert, molar_mass
 
 # %% auto #0
-__all__ = ['Errors', 'Duplicates', 'Amounts', 'INPUT', 'GRADES', 'FLAGGED', 'ORGANIC', 'READERS', 'PARTS', 'Dataset',
-           'from_frame', 'facts', 'load', 'datasets', 'published_test_keys']
+__all__ = ['Dataset', 'from_frame', 'facts', 'load', 'datasets']
 
 # %% ../nbs/10_data.ipynb #f16fcb32
 Errors = Literal["raise", "drop"]
 Duplicates = Literal["keep", "median", "isomers", "raise"]
 Amounts = Literal["atoms", "weights"]
-
 INPUT: dict[Kind, str] = {"molecule": "smiles", "polymer": "smiles", "composition": "formula", "crystal": "structure"}
 _cached = {kind: lru_cache(2**19)(key) for kind, key in KEYS.items()} # polymers take milliseconds
+
 
 def _key(row: Any, kind: Kind) -> str: # tables share materials
     "The key of a material, remembered if it is a text."
@@ -264,6 +263,7 @@ def _numbers(column: pd.Series) -> pd.Series:
     try: return pd.to_numeric(column, errors="coerce").astype(float)
     except TypeError: return pd.to_numeric(column.map(str), errors="coerce").astype(float)
 
+
 def _mappings(table: pd.DataFrame) -> list[dict[str, Any]]:
     "Element columns as one mapping a row; what is empty or zero is not there."
     names, rows = [str(c) for c in table], table.to_numpy(dtype=object)
@@ -447,6 +447,7 @@ GRADES = {"A": 0, "A-": 0, "B": 1, "C": 2}
 FLAGGED = ("suspect", "outlier", "layout", "fibre", "not_bulk", "T_not_298", "electronic", "graphite", "isotope",
            "flake", "doped", "lower_bound")
 
+
 def _task(entry: Any) -> Task:
     "The task of a row of the list of data sets."
     return Task(entry["property"], entry["unit"], entry["kind"], bool(entry["log"]))
@@ -468,6 +469,7 @@ def _bundled(entry: Any) -> Dataset:
 
 # %% ../nbs/10_data.ipynb #6b386af4
 ORGANIC = {"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"}
+
 
 def _organic(
     smiles: str, # SMILES from a compilation
@@ -567,6 +569,7 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 PARTS = ["train", "val", "test"]
 
+
 def _parts(pattern: str) -> dict[str, str]:
     "The registered files of a data set, by part."
     if "*" not in pattern: return {"": pattern}
@@ -595,7 +598,7 @@ def _download(entry: Any) -> Dataset:
     return Dataset(frame, task, name=entry["name"], nature=entry["nature"], citation=source["citation"],
                    licence=source["licence"], dropped=left + outside)
 
-# %% ../nbs/10_data.ipynb #3f20ad77
+# %% ../nbs/10_data.ipynb #fdaaba09
 def load(
     name: str, # One of the names in `datasets()`
 ) -> Dataset: # Raw inputs, values, keys, source
@@ -614,7 +617,7 @@ def load(
     entry = lookup("datasets", "name", name, "data set")
     return {"bundled": _bundled, "library": _library, "download": _download}[entry["origin"]](entry)
 
-
+# %% ../nbs/10_data.ipynb #15eae788
 def datasets() -> pd.DataFrame: # One row per name
     """List all data sets that `load` knows.
 
@@ -629,7 +632,7 @@ def datasets() -> pd.DataFrame: # One row per name
         table[column] = [registry.at[f, column] if f else own for f, own in zip(first, table[column])]
     return table[["name", "kind", "property", "unit", "rows", "origin", "nature", "about", "licence", "citation"]]
 
-
+# %% ../nbs/10_data.ipynb #3f20ad77
 @cache
 def published_test_keys() -> frozenset[str]: # Keys of formulas
     """Every formula in a published test file of the cross-property benchmark: what no source may have seen.

@@ -16,7 +16,7 @@ from .core import Task
 from .source_file import Source
 
 # %% auto #0
-__all__ = ['ESTIMATORS', 'EstimatorSource']
+__all__ = ['EstimatorSource']
 
 # %% ../nbs/33_estimator_source.ipynb #db106d0f
 ESTIMATORS = { # What may be saved, and where it lives

@@ -12,7 +12,7 @@ from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion, make_union
 
 # %% auto #0
-__all__ = ['FEATURIZERS', 'featurizer_parts', 'build_featurizer', 'usual_descriptors', 'register_featurizer']
+__all__ = ['usual_descriptors', 'register_featurizer']
 
 # %% ../nbs/18_featurizers.ipynb #2addf617
 FEATURIZERS: dict[str, str | type] = { # The name in a file, which stays for ever, and what it names today
@@ -30,7 +30,6 @@ FEATURIZERS: dict[str, str | type] = { # The name in a file, which stays for eve
     "OrbitalFieldMatrix": "crystal.OrbitalFieldMatrix",
     "CrystalGraphs": "crystal.CrystalGraphs",
 }
-
 # what descriptions of version 0.1.0 leave unsaid: old networks read what they were trained on
 _FORMER = {"CompositionDescriptors": {"as_written": True}, "Constitution": {"coarse": True}}
 
@@ -122,6 +121,7 @@ def build_featurizer(
 _ORGANIC = {"Constitution": {"coarse": False}, "Morgan": {"n_bits": 1024, "counts": True, "per_heavy_atom": True}}
 _INORGANIC = {"ElementFractions": {}, "CompositionDescriptors": {"as_written": False}}
 _USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": _INORGANIC}
+
 
 def usual_descriptors(
     kind: Literal["molecule", "polymer", "composition"], # What is described

@@ -22,10 +22,10 @@ from .repeat_units import Repeat, UnitFeaturizer, read_molecule
 
 # %% auto #0
 __all__ = ['Fingerprint', 'MorganFingerprint', 'FeatureMorganFingerprint', 'AtomPairFingerprint', 'TopologicalTorsionFingerprint',
-           'PathFingerprint', 'LayeredFingerprint', 'SECFPFingerprint', 'KeysFingerprint', 'MACCSFingerprint',
-           'PatternFingerprint', 'EStateFingerprint', 'PubChemFingerprint', 'KlekotaRothFingerprint',
-           'CDKStandardFingerprint', 'CDKGraphFingerprint', 'CDKHybridizationFingerprint', 'CDKExtendedFingerprint',
-           'published_fingerprints', 'SparseFilter']
+           'PathFingerprint', 'LayeredFingerprint', 'SECFPFingerprint', 'MACCSFingerprint', 'PatternFingerprint',
+           'EStateFingerprint', 'PubChemFingerprint', 'KlekotaRothFingerprint', 'CDKStandardFingerprint',
+           'CDKGraphFingerprint', 'CDKHybridizationFingerprint', 'CDKExtendedFingerprint', 'published_fingerprints',
+           'SparseFilter']
 
 # %% ../nbs/21_fingerprints.ipynb #91bdf821
 def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
@@ -132,7 +132,7 @@ class MorganFingerprint(Fingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci100050t"]
 
-# %% ../nbs/21_fingerprints.ipynb #d1ae637a
+# %% ../nbs/21_fingerprints.ipynb #d6268568
 class FeatureMorganFingerprint(Fingerprint):
     """Circular fragments of pharmacophoric roles (FCFP; Rogers and Hahn 2010).
 
@@ -156,7 +156,7 @@ class FeatureMorganFingerprint(Fingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci100050t"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #9c215711
 class AtomPairFingerprint(Fingerprint):
     """Pairs of atoms with their distance in bonds (Carhart 1985).
 
@@ -177,7 +177,7 @@ class AtomPairFingerprint(Fingerprint):
     def _generator(self) -> Any: return rdFingerprintGenerator.GetAtomPairGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["doi:10.1021/ci00046a002"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #c80b3661
 class TopologicalTorsionFingerprint(Fingerprint):
     """Four bonded atoms in a row (Nilakantan 1987).
 
@@ -198,7 +198,7 @@ class TopologicalTorsionFingerprint(Fingerprint):
     def _generator(self) -> Any: return rdFingerprintGenerator.GetTopologicalTorsionGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["doi:10.1021/ci00054a008"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #d1ae637a
 class PathFingerprint(Fingerprint):
     """Paths and branched fragments of one to seven bonds (RDKit's basic fingerprint).
 
@@ -219,7 +219,7 @@ class PathFingerprint(Fingerprint):
     def _generator(self) -> Any: return rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=self._size())
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#rdkit-fingerprints"]
 
-# %% ../nbs/21_fingerprints.ipynb #79db1299
+# %% ../nbs/21_fingerprints.ipynb #72e7ea3a
 class LayeredFingerprint(Fingerprint):
     """Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit).
 
@@ -253,7 +253,7 @@ class LayeredFingerprint(Fingerprint):
 
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#layered-fingerprints"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #79db1299
 class SECFPFingerprint(LayeredFingerprint):
     """SMILES of circular fragments up to three bonds wide (Probst and Reymond 2018).
 
@@ -276,7 +276,7 @@ class SECFPFingerprint(LayeredFingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1186/s13321-018-0321-8"]
 
-# %% ../nbs/21_fingerprints.ipynb #f74ada1e
+# %% ../nbs/21_fingerprints.ipynb #67b158a6
 class KeysFingerprint(Fingerprint):
     """Mark the fragments of a fixed list; the base of the classes below.
 
@@ -295,7 +295,7 @@ class KeysFingerprint(Fingerprint):
     ):
         self.repeat = repeat
 
-
+# %% ../nbs/21_fingerprints.ipynb #aae4466a
 class MACCSFingerprint(KeysFingerprint):
     """The 166 public keys of MDL (Durant 2002).
 
@@ -311,7 +311,7 @@ class MACCSFingerprint(KeysFingerprint):
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]: return _bits([MACCSkeys.GenMACCSKeys(m) for m in mols])[:, 1:]
     def citations(self) -> list[str]: return ["doi:10.1021/ci010132r"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #7b4f9f47
 class PatternFingerprint(KeysFingerprint):
     """RDKit's generic patterns for substructure search, 2048 bits.
 
@@ -326,7 +326,7 @@ class PatternFingerprint(KeysFingerprint):
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]: return _bits([Chem.PatternFingerprint(m) for m in mols])
     def citations(self) -> list[str]: return ["https://www.rdkit.org/docs/RDKit_Book.html#pattern-fingerprints"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #f74ada1e
 class EStateFingerprint(Fingerprint):
     """The 79 atom types of the electrotopological state (Hall and Kier 1995).
 
@@ -366,7 +366,7 @@ class EStateFingerprint(Fingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci00028a014"]
 
-# %% ../nbs/21_fingerprints.ipynb #5915dd2f
+# %% ../nbs/21_fingerprints.ipynb #d8f4a64b
 def _field(name: str) -> Any:
     "A class of scikit-fingerprints, imported only now."
     try: from skfp import fingerprints
@@ -389,7 +389,7 @@ class PubChemFingerprint(KeysFingerprint):
     def _table(self, mols: list[Chem.Mol]) -> NDArray[Any]: return _field("PubChemFingerprint")().transform(mols)
     def citations(self) -> list[str]: return ["https://ftp.ncbi.nlm.nih.gov/pubchem/specifications/pubchem_fingerprints.pdf"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #5915dd2f
 class KlekotaRothFingerprint(KeysFingerprint):
     """4860 fragments that occur in bioactive molecules (Klekota and Roth 2008; through scikit-fingerprints).
 
@@ -421,7 +421,7 @@ class KlekotaRothFingerprint(KeysFingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1093/bioinformatics/btn479"]
 
-# %% ../nbs/21_fingerprints.ipynb #3b57ae5d
+# %% ../nbs/21_fingerprints.ipynb #d12aa705
 class CDKStandardFingerprint(Fingerprint):
     """Linear paths of up to seven bonds, with elements and bond orders.
 
@@ -450,7 +450,7 @@ class CDKStandardFingerprint(Fingerprint):
 
     def citations(self) -> list[str]: return ["doi:10.1021/ci025584y", "doi:10.1186/s13321-017-0220-4"]
 
-
+# %% ../nbs/21_fingerprints.ipynb #6addd5c6
 class CDKGraphFingerprint(CDKStandardFingerprint):
     """Linear paths of up to seven bonds, with elements, without bond orders.
 
@@ -470,7 +470,7 @@ class CDKGraphFingerprint(CDKStandardFingerprint):
 
     def _atom(self, atom: Chem.Atom) -> int: return atom.GetAtomicNum()
 
-
+# %% ../nbs/21_fingerprints.ipynb #2b9114a4
 class CDKHybridizationFingerprint(CDKStandardFingerprint):
     """Linear paths of up to seven bonds, with elements and their hybridization.
 
@@ -490,7 +490,7 @@ class CDKHybridizationFingerprint(CDKStandardFingerprint):
 
     def _atom(self, atom: Chem.Atom) -> int: return 16 * atom.GetAtomicNum() + int(atom.GetHybridization())
 
-
+# %% ../nbs/21_fingerprints.ipynb #9c584d90
 class CDKExtendedFingerprint(CDKStandardFingerprint):
     """Linear paths as in `CDKLikeStandard`; the last six columns are rings of three to eight atoms.
 
@@ -516,7 +516,7 @@ class CDKExtendedFingerprint(CDKStandardFingerprint):
         rings = np.array([[s.count(n) for n in range(3, 9)] for s in sizes])
         return np.hstack([super()._table(mols), rings if self.counts else rings > 0])
 
-
+# %% ../nbs/21_fingerprints.ipynb #3b57ae5d
 def published_fingerprints() -> FeatureUnion: # 11,106 columns
     """Join the nine kinds of fingerprint of the published R models (Yamada 2019); needs scikit-fingerprints.
 

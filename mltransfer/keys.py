@@ -21,15 +21,11 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 if TYPE_CHECKING: from pymatgen.core import Composition, Structure
 
 # %% auto #0
-__all__ = ['KEY_RULES', 'SYMBOLS', 'CELLS', 'KEYS', 'read_smiles', 'molecule_key', 'has_open_ends', 'open_ends', 'is_copolymer',
-           'shortest_units', 'polymer_key', 'mark_ends', 'check_amounts', 'parse_formula', 'read_composition',
-           'reduce_amounts', 'composition_key', 'from_weights', 'warn_percent', 'structure_key', 'group_key',
-           'in_reserve']
-
-# %% ../nbs/01_keys.ipynb #bf66f53e
-KEY_RULES: int = 2 # raised whenever a material gets another key
+__all__ = ['KEYS', 'molecule_key', 'polymer_key', 'composition_key', 'from_weights', 'structure_key', 'group_key', 'in_reserve']
 
 # %% ../nbs/01_keys.ipynb #70dfe2d8
+KEY_RULES: int = 2 # raised whenever a material gets another key
+
 _suspect = re.compile(r"\[[^\]]*[+-]|\[(?:Li|Na|K|Rb|Cs|Mg|Ca|Sr|Ba)\]|->|<-")
 _partner = "[O,N,C,S,Se;-1:2]"
 _rules = {
@@ -75,6 +71,7 @@ def _as_ions(mol: Chem.Mol) -> Chem.Mol:
 # %% ../nbs/01_keys.ipynb #372fdcb0
 _cation = Chem.MolFromSmarts("[#7,#8,#16;+;!$([*+]~[-])]=,:*")
 _multiple = (Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
+
 
 def _moves(atom: Chem.Atom) -> bool:
     "Whether a negative charge may sit on another atom as well."
@@ -129,6 +126,7 @@ def _one_form(mol: Chem.Mol) -> Chem.Mol:
 # %% ../nbs/01_keys.ipynb #b49d4776
 _stereo = re.compile(r"[@/\\]")
 _ends_of_others = re.compile(r"\[(?:R\d*|Q|X|Y|Z\d*)\]|\[[$<>]\d*\]|\{")
+
 
 def _plain(mol: Chem.Mol) -> Chem.Mol:
     "The same molecule without written hydrogens and numbers of atoms; isotopes stay."
@@ -208,6 +206,7 @@ def _flat(mol: Chem.Mol) -> str:
 # %% ../nbs/01_keys.ipynb #245abccc
 _left, _right = Chem.CHI_TETRAHEDRAL_CCW, Chem.CHI_TETRAHEDRAL_CW
 _mirrored = {_left: _right, _right: _left}
+
 
 def _mirror(mol: Chem.Mol) -> Chem.Mol:
     "The mirror image of a molecule."
@@ -375,6 +374,7 @@ def _cut(mol: Chem.Mol) -> tuple[list[Chem.Mol], list[str]]:
 # %% ../nbs/01_keys.ipynb #7e79571a
 _Beads = list[tuple[str, str]] # SMILES of each bead, and the kind of bond that follows it
 
+
 def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list[_Beads]:
     "All ways to read a closed necklace: its shortest period in every rotation and both directions."
     forwards = [(_bead(m, (1, 2)), k) for m, k in zip(pieces, bonds)]
@@ -387,6 +387,7 @@ def _readings(pieces: list[Chem.Mol], bonds: list[str], ions: list[str]) -> list
 
 _joint = Chem.MolzipParams()
 _joint.label = Chem.MolzipLabel.AtomMapNumber
+
 
 def _to_join(mol: Chem.Mol, end: int) -> Chem.Mol:
     "A bead or chain with one of its ends marked as the joint."
@@ -432,6 +433,7 @@ def _found_unit(smiles: str, flat: bool) -> tuple[str, int]:
 
 # %% ../nbs/01_keys.ipynb #a8f2a410
 _copolymer = re.compile(r"\S+:[\d.eE+-]+(?:\|\S+:[\d.eE+-]+)+")
+
 
 def is_copolymer(
     row: object, # One row
@@ -550,8 +552,8 @@ H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn 
 Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb
 Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf
 Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og""".split()) # in the order of the atomic number
-
 _known = frozenset(SYMBOLS)
+
 
 def check_amounts(
     amounts: dict[str, float], # Amount of each element
@@ -583,6 +585,7 @@ def check_amounts(
 # %% ../nbs/01_keys.ipynb #7ff0a102
 _number = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?" # no symbol is an E before a digit
 _piece = re.compile(rf"([A-Z][a-z]?)({_number})?|([(\[{{])|([)\]}}])({_number})?|(.)", re.S)
+
 
 def _read_part(text: str) -> dict[str, float]:
     "Read a formula without dots; brackets may nest."
@@ -651,6 +654,7 @@ def _by_weight(first: str, others: Sequence[tuple[str, str]]) -> str:
 # %% ../nbs/01_keys.ipynb #b0fcceaa
 _dates = {"Feb": "FeB", "Sep": "SeP", "Nov": "NoV"} # months that are formulas
 
+
 def _why_not(text: str) -> str | None:
     "Say what kind of text stands in place of a formula, and what to write; `None` if unknown."
     symbol, number = _symbol.pattern, r"\d+(?:\.\d+)?"
@@ -677,12 +681,14 @@ _ligand = "(?:H2O|OH2|NH3)"
 _plain_dot = re.compile(rf"{_decimal.pattern}({_number})?(?:{_ligand}|\({_ligand}\)|\[{_ligand}\])$")
 _subscripts = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
+
 def _is_joined(text: str) -> bool:
     "Whether a lone dot between whole numbers has one element on both sides, as in Al2O3.2SiO2."
     left, _, right = text.partition(".")
     if not re.search(r"[A-Za-z)\]}][1-9]\d*$", left): return False
     if "." in right or not re.match(r"[1-9]\d*[A-Z]", right): return False
     return bool(set(_symbol.findall(left)) & set(_symbol.findall(right)))
+
 
 def _parts(text: str) -> Iterator[tuple[float, str]]:
     "Split a formula at its joining dots into factors and parts."
@@ -708,6 +714,7 @@ def _parse(text: str) -> dict[str, float]:
     for factor, part in _parts(text):
         for e, n in _read_part(part).items(): amounts[e] = amounts.get(e, 0.0) + factor * n
     return check_amounts(amounts)
+
 
 def parse_formula(
     formula: str, # Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
@@ -740,6 +747,7 @@ Cs29 Fe28 Ga22 Ge34 H32 Hg29 Hg34 In29 K29 K81 Mn22 Mn29 Na29 O24 P24 P42 P84 Rb
 S28 S32 S36 S48 S56 S72 S80 S88 Se32 Se64 Si106 Si136 Si23 Si232 Si34 Si40 Si41 Si46 Si58 Si68
 Si82 Sn46 Ta22 Ta30 Tl29 U30 U32 W25
 """.split()) # unit cells and cages of one element, as printed in tables
+
 
 def _as_number(element: str, amount: Any) -> float:
     "An amount as a float; `ValueError` if it is none."
@@ -784,7 +792,7 @@ def read_composition(
                          "read the table with keep_default_na=False")
     raise ValueError(f"expected a formula, a dict or a Composition, got {type(row).__name__}")
 
-# %% ../nbs/01_keys.ipynb #4009d2da
+# %% ../nbs/01_keys.ipynb #3a5b7ff7
 def _whole(amounts: dict[str, float]) -> dict[str, float] | None:
     "The smallest whole numbers, if there are any in which the least is below 101."
     least = min(amounts.values())
@@ -837,7 +845,7 @@ def _written(amount: float) -> str:
     "An amount in a formula: nothing for one, and never an exponent."
     return "" if amount == 1 else f"{Decimal(repr(amount)).normalize():f}"
 
-
+# %% ../nbs/01_keys.ipynb #4009d2da
 def composition_key(
     row: str | Mapping | Composition, # Formula, mapping of elements to amounts, or `Composition`
 ) -> str: # Reduced formula, elements in alphabetical order
@@ -855,7 +863,7 @@ def composition_key(
     """
     return "".join(e + _written(n) for e, n in reduce_amounts(read_composition(row)).items())
 
-# %% ../nbs/01_keys.ipynb #f3b9f0ea
+# %% ../nbs/01_keys.ipynb #3bcd2966
 def from_weights(
     row: Any, # Formula or mapping whose numbers are weights, in per cent or any other unit
 ) -> dict[str, float]: # Amounts of atoms, in fractions that sum to one
@@ -876,7 +884,7 @@ def from_weights(
     total = sum(moles.values())
     return {e: n / total for e, n in moles.items()}
 
-
+# %% ../nbs/01_keys.ipynb #f3b9f0ea
 def _is_percent(row: Any) -> bool:
     "Whether amounts are fractional and sum to 98-102, as per cent do."
     if isinstance(row, str) and "." not in row or not isinstance(row, str | Mapping): return False
@@ -935,6 +943,7 @@ KEYS = {
     "molecule": molecule_key, "polymer": polymer_key,
     "composition": composition_key, "crystal": structure_key,
 }
+
 
 def group_key(
     key: str, # Key of a material, from `KEYS[kind]`

@@ -14,7 +14,7 @@ from scipy.stats import yeojohnson_normmax
 from .core import Task
 
 # %% auto #0
-__all__ = ['to_learnt', 'from_learnt', 'likely_exponent']
+__all__ = []
 
 # %% ../nbs/17_labels.ipynb #57ff9b93
 def to_learnt(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 # %% auto #0
-__all__ = ['Linear', 'silence']
+__all__ = []
 
 # %% ../nbs/04_layers.ipynb #c86946ae
 class Linear(nn.Linear):

@@ -13,8 +13,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from .core import bad_rows, check_target
 
 # %% auto #0
-__all__ = ['check_prediction', 'mae', 'rmse', 'mae_over_baseline', 'r2', 'spearman', 'scores', 'check_interval', 'coverage',
-           'interval_width']
+__all__ = ['mae', 'rmse', 'r2', 'spearman', 'scores', 'coverage']
 
 # %% ../nbs/11_metrics.ipynb #5df00c94
 def check_prediction(
@@ -44,7 +43,7 @@ def check_prediction(
         raise bad_rows("a prediction", bad, len(y), remedy)
     return y, prediction
 
-# %% ../nbs/11_metrics.ipynb #41481340
+# %% ../nbs/11_metrics.ipynb #753e664c
 def mae(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
@@ -65,7 +64,7 @@ def mae(
     """
     return float(mean_absolute_error(*check_prediction(y, prediction)))
 
-
+# %% ../nbs/11_metrics.ipynb #41481340
 def rmse(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
@@ -113,7 +112,7 @@ def mae_over_baseline(
     error = np.abs(y - baseline).mean()
     return mae(y, prediction) / float(error) if error > 0 else np.nan
 
-# %% ../nbs/11_metrics.ipynb #9e67a305
+# %% ../nbs/11_metrics.ipynb #4f312679
 def r2(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
@@ -135,7 +134,7 @@ def r2(
     y, prediction = check_prediction(y, prediction)
     return float(r2_score(y, prediction)) if np.ptp(y) > 0 else np.nan
 
-
+# %% ../nbs/11_metrics.ipynb #9e67a305
 def spearman(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
@@ -212,7 +211,7 @@ def check_interval(
         raise bad_rows("an interval", bad, len(low), "Correct the bounds of these rows.")
     return low, high
 
-# %% ../nbs/11_metrics.ipynb #3b5678b6
+# %% ../nbs/11_metrics.ipynb #a306566d
 def coverage(
     y: ArrayLike, # Measured property, shape (n_samples,)
     low: ArrayLike, # Lower bounds, in the unit of `y`, shape (n_samples,)
@@ -238,7 +237,7 @@ def coverage(
     if len(y) != len(low): raise ValueError(f"y has {len(y)} rows, but there are {len(low)} intervals")
     return float(np.mean((low <= y) & (y <= high)))
 
-
+# %% ../nbs/11_metrics.ipynb #3b5678b6
 def interval_width(
     low: ArrayLike, # Lower bounds, in the unit of the property, shape (n_samples,)
     high: ArrayLike, # Upper bounds, shape (n_samples,)

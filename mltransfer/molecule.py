@@ -75,6 +75,7 @@ _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial rin
     "ether": "[OX2;H0]", "hydroxyl": "[OX2H]", "amide": "[NX3][CX3]=O", "donor": "[#7,#8,#16;!H0]",
 }
 
+
 class Constitution(UnitFeaturizer):
     """Count atoms and groups in moles per kilogram.
 

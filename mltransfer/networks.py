@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from .layers import Linear, silence
 
 # %% auto #0
-__all__ = ['Activation', 'RECIPES', 'NETWORKS', 'Network', 'MLP', 'build', 'random_pyramid', 'Recipe', 'random_spec',
-           'ResidualMLP', 'MultiTaskEncoder', 'build_network', 'register_network']
+__all__ = ['Network', 'MLP', 'ResidualMLP', 'MultiTaskEncoder', 'build_network', 'register_network']
 
-# %% ../nbs/12_networks.ipynb #15652860
+# %% ../nbs/12_networks.ipynb #eceb0e34
 Activation = Literal["relu", "leaky_relu", "gelu"]
 _ACTIVATIONS = {"relu": nn.functional.relu, "leaky_relu": nn.functional.leaky_relu, "gelu": nn.functional.gelu}
 
+# %% ../nbs/12_networks.ipynb #15652860
 class Network(nn.Module):
     """What all networks that take descriptors have in common.
 
@@ -227,9 +227,11 @@ class Recipe:
     dropout: float | tuple[float, ...] = 0.0  # Share silenced in training, one for all or one per hidden layer
     kind: str = "MLP"  # Name in `NETWORKS`
 
+
 def _between(depth: tuple[int, int], **limits: Any) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "A pyramid with limits that do not depend on the inputs."
     return lambda n_in, rng: random_pyramid(n_in, depth=depth, random_state=rng, **limits)[1:-1]
+
 
 def _relative(depth: tuple[int, int], share: tuple[float, float], falling: bool = True) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "Widths that are random shares of the number of inputs."
@@ -239,9 +241,11 @@ def _relative(depth: tuple[int, int], share: tuple[float, float], falling: bool 
         return sorted(widths, reverse=True) if falling else widths
     return draw
 
+
 def _even(depth: tuple[int, int], limits: tuple[int, int]) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "Layers of one width, drawn evenly on a logarithmic scale."
     return lambda n_in, rng: [int(np.exp(rng.uniform(*np.log(limits))))] * int(rng.integers(depth[0], depth[1] + 1))
+
 
 def _decaying(space: Callable[..., np.ndarray]) -> Callable[[int, np.random.Generator], Sequence[int]]:
     "Widths between two limits that fall from the first layer to the last."
@@ -254,7 +258,6 @@ def _decaying(space: Callable[..., np.ndarray]) -> Callable[[int, np.random.Gene
 # Jha 2018; dropout after hidden layers 4, 7, 10 and 13
 _ELEMNET = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
 _ELEMNET_DROPOUT = tuple({4: 0.2, 7: 0.1, 10: 0.3, 13: 0.2}.get(k, 0.0) for k in range(1, 17))
-
 RECIPES: dict[str, Recipe] = {
     "yamada-1": Recipe(_between((3, 4))),
     "yamada-2": Recipe(_between((3, 4), first=1640)),
@@ -268,6 +271,7 @@ RECIPES: dict[str, Recipe] = {
     "residual": Recipe(_even((2, 4), (64, 256)), "gelu", kind="ResidualMLP"),
     "encoder": Recipe(_even((2, 4), (64, 256)), "gelu", kind="MultiTaskEncoder"),
 }
+
 
 def random_spec(
     recipe: str, # A name in `RECIPES`
@@ -400,11 +404,11 @@ class MultiTaskEncoder(ResidualMLP):
         "Describe the network so that `build_network` can make it again."
         return super().spec() | {"head": self.head}
 
-# %% ../nbs/12_networks.ipynb #77df83db
+# %% ../nbs/12_networks.ipynb #c3159259
 _OURS = {kind.__name__: kind for kind in (MLP, ResidualMLP, MultiTaskEncoder)}
 NETWORKS: dict[str, type[Network]] = dict(_OURS)
 
-
+# %% ../nbs/12_networks.ipynb #77df83db
 def build_network(
     spec: Mapping[str, Any], # What `spec()` or `random_spec` returned
     state: Mapping[str, Any] | None = None, # Weights by name, as tensors or arrays; untrained if `None`

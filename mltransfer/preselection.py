@@ -21,7 +21,7 @@ from .source import Layer, SourceModel
 from .splits import check_groups, group_folds
 
 # %% auto #0
-__all__ = ['mixing_weights']
+__all__ = []
 
 # %% ../nbs/63_preselection.ipynb #be06c2a0
 class Given(NamedTuple):

@@ -21,7 +21,7 @@ from mltransfer.keys import (
 if TYPE_CHECKING: from PIL.Image import Image
 
 # %% auto #0
-__all__ = ['Repeat', 'chain', 'ring', 'read_molecule', 'mass_fractions', 'draw', 'check_kind', 'UnitFeaturizer']
+__all__ = ['chain', 'ring', 'read_molecule', 'mass_fractions', 'draw', 'UnitFeaturizer']
 
 # %% ../nbs/13_repeat_units.ipynb #329f9a0a
 def chain(
@@ -116,9 +116,10 @@ def _ring(key: str, backbone: int) -> Chem.Mol:
     Chem.GetSSSR(mol) # one way round each ring: a macrocycle of n phenylenes has 2^n shortest ones
     return mol
 
-# %% ../nbs/13_repeat_units.ipynb #d0fe2cf1
+# %% ../nbs/13_repeat_units.ipynb #72220e5c
 Repeat = Literal["ring", "oligomer", "capped"]
 
+# %% ../nbs/13_repeat_units.ipynb #d0fe2cf1
 def read_molecule(
     smiles: str, # A molecule, or a repeat unit with two open ends `*`
     repeat: Repeat = "ring", # What stands for a repeat unit
@@ -216,6 +217,7 @@ _REMEDY = {
     "composition": "Write a formula, such as SiO2.",
     "crystal": "Give pymatgen structures.",
 }
+
 
 def check_kind(
     rows: Iterable[Any], # Raw inputs, shape (n_samples,)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .core import check_weight
 
 # %% auto #0
-__all__ = ['PENALTIES', 'Ridges', 'column_ranges', 'KernelRidgeCV']
+__all__ = ['KernelRidgeCV']
 
 # %% ../nbs/15_ridge.ipynb #e238a2f9
 def _standardise(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -37,12 +37,14 @@ def _decompose(Z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 # %% ../nbs/15_ridge.ipynb #f3e130e6
 PENALTIES = tuple(np.logspace(-3, 2, 11).tolist())
 
+
 def _above_zero(sample_weight: ArrayLike | None, y: NDArray[np.float64]) -> NDArray[np.float64]:
     "Weights of rows, all above zero."
     if sample_weight is None: return np.ones(len(y))
     if len(zero := np.flatnonzero(np.asarray(sample_weight) == 0)):
         raise ValueError(f"row {zero[0]} has the sample_weight 0, not above zero")
     return check_weight(sample_weight, y)
+
 
 def _leave_one_out(
     left: NDArray[np.float64],

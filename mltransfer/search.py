@@ -37,7 +37,7 @@ from .splits import check_groups
 from .uncertainty import ConformalRegressor, bound_rank
 
 # %% auto #0
-__all__ = ['MeanOfRidges', 'Candidate', 'candidates', 'Shotgun', 'transfer_map']
+__all__ = ['Shotgun', 'transfer_map']
 
 # %% ../nbs/80_search.ipynb #0d4f6a92
 _FOREST = ("trees", "middle") # Heads that read one forest in two ways

@@ -26,7 +26,7 @@ from .source_file import (ROWS, Layer, Source, by_blocks, check_sources, content
                                     take_apart, tensor_shapes)
 
 # %% auto #0
-__all__ = ['hash_keys', 'check_keys', 'aliases', 'SourceModel', 'describe_each', 'SourceBatch']
+__all__ = ['hash_keys', 'SourceModel', 'SourceBatch']
 
 # %% ../nbs/30_source.ipynb #f77f1217
 def hash_keys(

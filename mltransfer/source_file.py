@@ -29,8 +29,7 @@ from .keys import KEY_RULES
 from .labels import from_learnt
 
 # %% auto #0
-__all__ = ['SOURCES', 'Source', 'register_source', 'card_html', 'take_apart', 'content_id', 'model_id', 'put_together',
-           'save_source', 'load_source']
+__all__ = ['Source', 'register_source', 'model_id', 'save_source', 'load_source']
 
 # %% ../nbs/28_source_file.ipynb #5becc3a7
 ROWS = 2000 # Most rows that are read at once

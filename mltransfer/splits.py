@@ -23,8 +23,7 @@ from .core import Kind, as_rows, bad_rows, check_table, check_target, read_rows,
 from .keys import KEYS, group_key, is_copolymer, shortest_units
 
 # %% auto #0
-__all__ = ['groups_of', 'scaffold_groups', 'cluster_groups', 'check_groups', 'BalancedGroupKFold', 'RepeatedDraws',
-           'ExtrapolationSplit']
+__all__ = ['groups_of', 'scaffold_groups', 'cluster_groups', 'BalancedGroupKFold', 'RepeatedDraws', 'ExtrapolationSplit']
 
 # %% ../nbs/24_splits.ipynb #0746840c
 def groups_of(

@@ -28,7 +28,7 @@ from .core import seeds
 from .networks import MLP, Network, build_network
 
 # %% auto #0
-__all__ = ['Trained', 'Schedule', 'masked_loss', 'no_denormals', 'train', 'train_stack', 'train_many']
+__all__ = ['Schedule']
 
 # %% ../nbs/25_training.ipynb #c4b65a87
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Schedule:
 
 # %% ../nbs/25_training.ipynb #aa72cc6d
 _LOSSES = {"mae": nn.functional.l1_loss, "mse": nn.functional.mse_loss, "huber": nn.functional.smooth_l1_loss}
+
 
 def masked_loss(
     prediction: Tensor, # Shape (..., n_samples, n_tasks)
@@ -94,6 +95,7 @@ def masked_loss(
 
 # %% ../nbs/25_training.ipynb #4a2f3708
 _P, _R = ParamSpec("_P"), TypeVar("_R")
+
 
 def no_denormals(
     compute: Callable[_P, _R], # A function that trains
@@ -341,9 +343,11 @@ def train_stack(
 # %% ../nbs/25_training.ipynb #c0e31460
 Trained = list[tuple[dict[str, Tensor], float]] # Weights and best validation loss of each network
 
+
 def _spec(shape: Sequence[int] | Mapping[str, Any]) -> dict[str, Any]:
     "The description of a network; widths alone mean a plain one."
     return dict(shape) if isinstance(shape, Mapping) else {"name": "MLP", "widths": [int(w) for w in shape]}
+
 
 def _train_one(
     spec: dict[str, Any], columns: NDArray[np.integer], X: NDArray[np.float32], Y: NDArray[np.float32],
@@ -356,6 +360,7 @@ def _train_one(
         history = train(net, X[:, columns], Y, rows, valid, schedule, random_state=seed, device=device)
     finally: torch.set_num_threads(threads)
     return net.state_dict(), min(history)
+
 
 def _train_several(
     specs: Sequence[dict[str, Any]], columns: Sequence[NDArray[np.integer]], X: NDArray[np.float32], Y: NDArray[np.float32],

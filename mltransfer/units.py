@@ -11,7 +11,7 @@ import pandas as pd
 from rdkit import Chem, rdBase
 
 # %% auto #0
-__all__ = ['FACTORS', 'KELVIN', 'Numbers', 'convert', 'molar_mass']
+__all__ = ['convert', 'molar_mass']
 
 # %% ../nbs/02_units.ipynb #2ba9008b
 # thermochemical calorie 4.184 J; CODATA 2018: hartree 27.211386245988 eV, bohr 0.529177210903 angstrom, F 96485.33212 C/mol
@@ -30,9 +30,10 @@ FACTORS = {
 # exact by definition: kelvins = factor (value + offset), by unit and spelling
 KELVIN = {**dict.fromkeys(("degC", "°C", "C"), (1.0, 273.15)), **dict.fromkeys(("degF", "°F", "F"), (5 / 9, 459.67))}
 
-# %% ../nbs/02_units.ipynb #20013208
+# %% ../nbs/02_units.ipynb #62950929
 Numbers = TypeVar("Numbers", float, np.ndarray, pd.Series)
 
+# %% ../nbs/02_units.ipynb #20013208
 def convert(
     values: Numbers, # Values in the unit `given`
     given: str, # Unit of `values`, e.g. "J/(mol K)"

@@ -16,8 +16,7 @@ from scipy import stats
 from .core import check_target
 
 # %% auto #0
-__all__ = ['Interval', 'Verdict', 'FEWEST', 'compare', 'compare_rows', 'NegativeTransferWarning', 'verdict', 'ratio_text',
-           'judge', 'mean_ratio', 'in_words']
+__all__ = ['compare', 'compare_rows', 'NegativeTransferWarning', 'verdict', 'judge', 'mean_ratio', 'in_words']
 
 # %% ../nbs/16_verdicts.ipynb #6addc634
 Interval = Literal["corrected t", "crossed t"]
@@ -164,11 +163,11 @@ def _variance_of_mean(values: NDArray[np.float64], groups: NDArray[np.intp]) -> 
     n = len(np.unique(groups))
     return n / (n - 1) * (of_groups**2).sum() / len(values) ** 2 if n > 1 else np.inf
 
-# %% ../nbs/16_verdicts.ipynb #b25056c5
+# %% ../nbs/16_verdicts.ipynb #b156b908
 class NegativeTransferWarning(UserWarning):
     "A method is not shown to be better than what it is compared with, or is worse."
 
-
+# %% ../nbs/16_verdicts.ipynb #7b62b0ae
 def verdict(
     comparison: pd.Series, # What `compare` returns
     *,
@@ -196,7 +195,7 @@ def verdict(
                       NegativeTransferWarning, stacklevel=2)
     return word
 
-
+# %% ../nbs/16_verdicts.ipynb #b25056c5
 def ratio_text(
     comparison: pd.Series, # What `compare` returns
 ) -> str: # Such as "0.75 (0.55-0.95)"; only the ratio where there is no interval
