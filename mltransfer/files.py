@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 # %% auto #0
-__all__ = ['read_table', 'fetch']
+__all__ = ['read_table']
 
 # %% ../nbs/03_files.ipynb #a2833a97
 @cache
