@@ -37,13 +37,12 @@ from ..validate import digest, piece, untrained
 from ..verdicts import compare, mean_ratio, ratio_text, verdict
 
 # %% auto #0
-__all__ = ['SOURCES', 'METHODS', 'COMPARED', 'SIZES', 'CAPTIONS', 'read_sources', 'starter_sources', 'ours', 'plain', 'average',
-           'judge', 'set_table', 'verdict_text', 'ratio_figure', 'share_figure', 'source_map', 'parity_figure',
-           'size_figure', 'Size', 'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/cross_property.ipynb #23ea57fc
 SOURCES = ("oqmd_band_gap", "oqmd_energy_per_atom", "oqmd_formation_enthalpy", "oqmd_volume_per_atom", "mp_formation_energy", "mp_band_gap",
            "mp_magnetic_moment", "mp_energy_above_hull", "mp_refractive_index", "aflow_thermal_conductivity")
+
 
 def read_sources(
     folder: str | Path, # Where trained sources are kept
@@ -216,6 +215,7 @@ def judge(
 # %% ../../nbs/case_studies/cross_property.ipynb #0b19adea
 METHODS = ("median", "forest", "direct", "transfer", "null")
 
+
 def set_table(
     row: Mapping[str, Any], # What `judge` returned
     methods: Sequence[str] = METHODS, # Which methods; "null" only if there is one
@@ -240,6 +240,7 @@ def set_table(
 
 
 COMPARED = "the better of the two published errors"
+
 
 def verdict_text(
     table: pd.DataFrame, # One row per data set, as `judge` makes it
@@ -395,6 +396,7 @@ class Size:
     n_datasets: int
     seeds: int
     quick: bool
+
 
 SIZES = {"demo": Size(12, 1, True), "full": Size(40, 5, False)}
 CAPTIONS = {

@@ -33,12 +33,11 @@ from ..training import Schedule
 from ..validate import digest, piece
 
 # %% auto #0
-__all__ = ['ELEMNET', 'PROPERTIES', 'Kind', 'Method', 'SIXTY', 'STEPS', 'TUNED', 'READ', 'TRANSFER', 'SIZES', 'CAPTIONS', 'blank',
-           'read_elemnet', 'scratch_methods', 'transfer_methods', 'try_methods', 'choose', 'line', 'grid_figure',
-           'verdict_text', 'Size', 'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #b4300686
 ELEMNET = tuple(random_spec("elemnet", 86)["widths"][1:-1])
+
 
 def blank(
     table: NDArray[np.floating], # Inputs, shape (n_samples, n_columns)
@@ -67,6 +66,7 @@ def blank(
 
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #ab410e71
 PROPERTIES = ("mp_formation_energy", "mp_energy_above_hull", "mp_magnetic_moment", "mp_band_gap", "oqmd_formation_enthalpy", "oqmd_energy_per_atom", "oqmd_volume_per_atom", "oqmd_band_gap")
+
 
 def read_elemnet(
     folder: str | Path, # Where trained sources are kept
@@ -108,6 +108,7 @@ Method = tuple[Kind, NDArray[np.float32], RegressorMixin]
 SIXTY = Schedule(epochs=60, batch_size=32, learning_rate=5e-4, weight_decay=0.0, loss="mae")
 STEPS = 2000 # Of a network, at most
 
+
 def _net(start: SourceModel, keep: int | None, data: Published, schedule: Schedule, random_state: int) -> RegressorMixin:
     epochs = max(1, STEPS * schedule.batch_size // int((~data.test).sum()))
     return scaled(TrainOn(start, keep=keep, schedule=replace(schedule, epochs=min(epochs, schedule.epochs)), stop=0.1, random_state=random_state))
@@ -144,6 +145,7 @@ def scratch_methods(
 TUNED: dict[str, int | None] = {"FineTune": 0, "ModFineTune": None} # Output of the source to go on with
 READ = {"FeatExtr 1": 0, "FeatExtr 2": 1, "FeatExtr 3": 2, "FeatExtr 4": 3, "Freezing": -1} # Layer that is read
 TRANSFER = (*TUNED, *(f"{head}({layer})" for layer in READ for head in ("ML", "DL")))
+
 
 def transfer_methods(
     data: Published, # One data set
@@ -335,6 +337,7 @@ class Size:
     methods: tuple[str, ...]
     epochs: int # Of the sources
     schedule: Schedule # Of everything else
+
 
 SIZES = {"demo": Size(slice(1), ("inorganic_refractive_index",), TRANSFER, 1, replace(SIXTY, epochs=1)), "full": Size(slice(12), PROPERTIES[:1], TRANSFER, 8, SIXTY),
          "rest": Size(slice(12, None), PROPERTIES[:1], TRANSFER[:1], 8, replace(SIXTY, batch_size=64))}

@@ -28,11 +28,11 @@ from ..validate import digest, piece, untrained
 from ..verdicts import compare_rows, mean_ratio, ratio_text, verdict
 
 # %% auto #0
-__all__ = ['FOLDS', 'MANY', 'FEW', 'WAYS', 'SIZES', 'CAPTIONS', 'split_formulas', 'learn', 'unseen', 'predict_all', 'line',
-           'verdict_text', 'ratio_figure', 'Size', 'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/cross_property_together.ipynb #3486f99b
 FOLDS = 5
+
 
 def split_formulas(
     data: Iterable[Dataset], # Data sets
@@ -58,6 +58,7 @@ def split_formulas(
 
 # %% ../../nbs/case_studies/cross_property_together.ipynb #1542478c
 MANY, FEW = Schedule(epochs=20, batch_size=256, loss="mae"), Schedule(epochs=60, batch_size=64, loss="mae")
+
 
 def learn(
     data: Sequence[Dataset], # Data sets, learnt together
@@ -116,6 +117,7 @@ def unseen(
 
 # %% ../../nbs/case_studies/cross_property_together.ipynb #0f877ed2
 WAYS = ("median", "direct", "alone", "together", "untrained", "network")
+
 
 def predict_all(
     data: Sequence[Dataset], # All data sets
@@ -239,7 +241,7 @@ def ratio_figure(
     figure.legend(fontsize=8, loc="outside upper center", ncols=3)
     return figure
 
-# %% ../../nbs/case_studies/cross_property_together.ipynb #27771b4d
+# %% ../../nbs/case_studies/cross_property_together.ipynb #adbae6e8
 @dataclass(frozen=True)
 class Size:
     """How large a run is.
@@ -262,10 +264,12 @@ class Size:
     many: Schedule # For all sets together
     few: Schedule # For a target alone
 
+
 _SHORT = Schedule(epochs=3, batch_size=128, loss="mae")
 SIZES = {"demo": Size(4, 2, 2, _SHORT, _SHORT), "full": Size(40, 12, 8, MANY, FEW)}
 CAPTIONS = {"ratios": "Test error over that of the direct model (training rows in brackets); left of the line is better. Bars: 95 % intervals over draws and materials."}
 
+# %% ../../nbs/case_studies/cross_property_together.ipynb #27771b4d
 def run(
     size: Literal["demo", "full"] = "demo", # "demo": the four smallest sets, short training; "full": all sets, the twelve smallest as targets, eight draws
     random_state: int = 0, # First seed

@@ -39,15 +39,11 @@ from ..validate import Evaluation, evaluate, untrained
 from ..verdicts import in_words
 
 # %% auto #0
-__all__ = ['MEASURED', 'COMPUTED', 'SOURCE', 'WITH', 'TREES', 'RULES', 'BEST', 'BEST_UP', 'NULL', 'PUBLISHED', 'AVERAGE', 'CELL',
-           'CHOSEN', 'CHOSEN_UP', 'DIRECT', 'TRANSFER', 'N_TRAIN', 'N_HIDDEN', 'N_PROPOSED', 'DIRECT_MODELS', 'JUDGED',
-           'CAPTIONS', 'SIZES', 'read_pool', 'rules', 'read_source', 'read_sources', 'source_conductivity',
-           'lines_and_heads', 'ChosenUpwards', 'methods', 'columns', 'interpolation', 'extrapolation', 'found',
-           'found_in', 'make_table', 'compare_errors', 'make_verdict', 'draw_extrapolation', 'draw_all', 'candidates',
-           'screen', 'draw_screening', 'Size', 'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #a5dbf1a9
 MEASURED, COMPUTED = "lattice_thermal_conductivity", "phonondb_thermal_conductivity"
+
 
 def read_pool(
     computed: bool, # Add computed values where none is measured; downloads a table
@@ -98,7 +94,6 @@ def rules(
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #7d13509f
 SOURCE, WITH = "aflow_thermal_conductivity", ("oqmd_volume_per_atom", "oqmd_formation_enthalpy")
-
 
 
 def read_source(
@@ -267,6 +262,7 @@ DIRECT = {"rules": ["line", "robust", "process"], "descriptors": ["ridge", "tree
 TRANSFER = {"kappa": ["robust"], ("kappa", "cell"): ["line", "robust"],
             ("kappa", "rules"): ["line", "robust"], "hidden": ["ridge", "trees"]}
 
+
 def methods(
     block: Mapping[str, list[int]], # Columns of each block
     *,
@@ -331,6 +327,7 @@ def columns(
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #cb1ce53c
 N_TRAIN, N_HIDDEN, N_PROPOSED = 45, 15, 10 # crystals to learn from, best ones never learnt from, proposals
+
 
 def interpolation(
     rows: NDArray[np.integer], # Measured crystals
@@ -433,6 +430,7 @@ def found_in(
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #bfdb66cf
 DIRECT_MODELS, JUDGED = (TREES, RULES, BEST, BEST_UP), (NULL, PUBLISHED, AVERAGE, CELL, CHOSEN, CHOSEN_UP)
 
+
 def make_table(
     within: Evaluation, # Of `interpolation`
     beyond: Evaluation, # Of `extrapolation`
@@ -517,6 +515,7 @@ CAPTIONS = {
     "10-fold": "Within the range of the data no source helps beyond a forest on descriptors: what transfers is the scale above it.",
     "screening": "Nonmetals near the hull, ranked by a model that knows no crystal above the dashed line; ticks mark the true top ten.",
 }
+
 
 def draw_extrapolation(
     beyond: Evaluation, # Of `extrapolation`
@@ -663,7 +662,7 @@ def draw_screening(
     plt.close(figure)
     return figure
 
-# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #43e37832
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #ce43e1dc
 @dataclass(frozen=True)
 class Size:
     """How much of everything.
@@ -684,8 +683,10 @@ class Size:
     repeats: int  # Draws of the 10-fold cross-validation
     draws: int  # Draws of the extrapolation
 
+
 SIZES = {"demo": Size(False, 0, 2, 8), "full": Size(True, 5, 3, 20)}
 
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #43e37832
 def run(
     size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads
     random_state: int = 0, # Seed of everything

@@ -37,11 +37,7 @@ from ..validate import Evaluation, Splits, error_table, evaluate, learning_curve
 from ..verdicts import in_words, ratio_text
 
 # %% auto #0
-__all__ = ['TARGET', 'HEAT', 'GLASS', 'ALL', 'DIRECT', 'TRANSFER', 'KERNELS', 'SIZES', 'FLAT', 'FOREST', 'BEST', 'NULL',
-           'HEAT_ONLY', 'WITH_GLASS', 'STARTER_NULL', 'STARTER', 'NO_GLASS', 'SHOTGUN', 'encoders', 'rubbery',
-           'suitable', 'starter_encoders', 'best_of', 'read_sources', 'Size', 'pyramids', 'protocols', 'paper_methods',
-           'starter_methods', 'published', 'judged', 'side_by_side', 'said', 'verdict_text', 'draw_parity',
-           'draw_ratios', 'draw_all', 'captions', 'columns', 'gather', 'run', 'computed_target']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d53ca7a5
 TARGET = "polymer_heat_capacity"
@@ -149,6 +145,7 @@ TRANSFER = {"hidden": ["ridge"], "predicted": ["ridge", "process"], ("predicted"
 KERNELS = {"direct": [["groups"], ["groups", "fragments"]],
            "transfer": [["hidden"], ["hidden", "groups"], ["predicted", "groups"]]}
 
+
 def best_of(
     block: dict[str, list[int]], # Columns of each block
     source: str | None = None, # Which sources to read; direct if `None`
@@ -241,10 +238,12 @@ class Size:
     sizes: tuple[int, ...]  # Training rows of the learning curve
     draws: int  # Of each
 
+
 SIZES = {
     "demo": Size(2, "gas_heat_capacity", 1500, 4, 20, ("5-fold",), 1, (40,), 8),
     "full": Size(6, "qm9_heat_capacity", 4000, 50, 10, ("5-fold", "group 6-fold"), 2, (19, 40, 58), 20),
 }
+
 
 def pyramids(
     size: Size, # How many, on what
@@ -312,6 +311,7 @@ FLAT, FOREST, BEST = "direct: atoms per kg (3R)", "direct: forest on fragments",
 NULL, HEAT_ONLY, WITH_GLASS = "null: untrained networks", "transfer: heat capacities", "transfer: heat capacities + glass transition"
 STARTER_NULL, STARTER = "null: untrained starter library", "transfer: starter library"
 NO_GLASS, SHOTGUN = "transfer: starter library without glass transition", "Shotgun: starter library"
+
 
 def paper_methods(
     block: dict[str, list[int]], # Columns of each block

@@ -45,16 +45,13 @@ from ..validate import Evaluation, error_table, evaluate, untrained
 from ..verdicts import in_words, ratio_text
 
 # %% auto #0
-__all__ = ['MEASURED', 'COMPUTED', 'SAME', 'LABEL', 'BACKBONE', 'SIZES', 'PLAIN', 'MEDIAN', 'FOREST', 'BEST', 'NULL', 'OTHER',
-           'KNOWN', 'POOLED', 'PANELS', 'half', 'backbone', 'hansen', 'others', 'Sources', 'knows', 'starter', 'Size',
-           'gather', 'families', 'given', 'columns', 'Corrected', 'Pooled', 'pooled', 'candidates', 'methods', 'draws',
-           'ratios', 'side_by_side', 'said', 'foretell', 'agreement', 'held_out', 'reach', 'reaching', 'reach_table',
-           'draw_reach', 'draw_panels', 'panels', 'six', 'draw_all', 'Study', 'protocol', 'captions', 'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
 MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
 SAME = {COMPUTED, "pi1070_thermal_diffusivity"}
 LABEL = "thermal conductivity [W/(m K)]"
+
 
 def half(
     name: str, # A computed data set of polymers
@@ -82,6 +79,7 @@ def half(
 
 
 BACKBONE = ("chain atoms per heavy atom", "g/mol per chain atom", "chain atoms [mol/kg]", "ring share of the chain", "rotatable share of the chain")
+
 
 def _backbone(smiles: str) -> list[float]:
     mol = read_smiles(smiles)
@@ -213,7 +211,9 @@ class Size:
     encoders: int  # Networks on PI1070's other properties
     reach: int  # Draws of each test of reach
 
+
 SIZES = {"demo": Size((19, 28), (), 3, 0, 1), "full": Size((19, 28), (19, 28, 58), 20, 5, 2)}
+
 
 def gather(
     size: Size, # How many encoders
@@ -394,6 +394,7 @@ class Pooled(RegressorMixin, BaseEstimator):
 
 PLAIN = ("groups", "backbone", "fragments")
 
+
 def pooled(
     block: dict[str, list[int]], # Columns of each block
 ) -> RegressorMixin: # On the descriptors, with the other half of the computed conductivities
@@ -419,6 +420,7 @@ def pooled(
 MEDIAN, FOREST, BEST = "median", "forest on fragments", "best direct"
 NULL, OTHER = "null: untrained networks", "transfer: other properties"
 KNOWN, POOLED = "transfer: same property too", "same property, rows pooled"
+
 
 def candidates(
     block: dict[str, list[int]], # Columns of each block
@@ -776,6 +778,7 @@ def draw_reach(
 PANELS = {"qm9_heat_capacity": "heat capacity (QM9)", "viscosity": "viscosity of liquids", "polymer_density": "density (polymers)", "polymer_glass_transition": "glass transition",
           "melting_point": "melting point", "liquid_thermal_conductivity": "conductivity of liquids", "hansen": "Hansen parameters", "pi1070_refractive_index": "refractive index",
           "pi1070_homo": "HOMO energy", "pi1070_bulk_modulus": "bulk modulus", "pi1070_dielectric_constant": "dielectric constant"}
+
 
 def draw_panels(
     result: Evaluation, # The direct forest and one per source, first repeat

@@ -44,12 +44,7 @@ from ..validate import Evaluation, evaluate, untrained
 from ..verdicts import in_words, judge, ratio_text
 
 # %% auto #0
-__all__ = ['PUBLISHED', 'PER_ATOM', 'TABLES', 'SIZES', 'MADE_OF', 'BEST', 'NULL', 'TRANSFER', 'LINE', 'FROZEN', 'FOREST', 'TUNED',
-           'ANY', 'ORGANIC', 'SMOOTH', 'ALL', 'DIRECT', 'STRUCTURE', 'KNOWN', 'PAIRS', 'CAPTIONS', 'as_formulas',
-           'polymers', 'draw_worlds', 'draw_clouds', 'Size', 'library_sources', 'inorganic_sources', 'optical',
-           'read_sources', 'zero_shot', 'draw_zero', 'refraction', 'chosen', 'tuned', 'corrected', 'columns', 'methods',
-           'compared', 'curve', 'reverse', 'draw_curve', 'draw_ratios', 'Findings', 'study', 'ratio_texts', 'as_report',
-           'run']
+__all__ = ['run']
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ee8fb8fc
 PUBLISHED = CompositionDescriptors(as_written=True)
@@ -171,6 +166,7 @@ def draw_clouds(
 # %% ../../nbs/case_studies/refractive_index.ipynb #cd367102
 TABLES = ("crystal_refractive_index", "inorganic_refractive_index", "mp_refractive_index")
 
+
 @dataclass(frozen=True)
 class Size:
     """How much of everything.
@@ -190,6 +186,7 @@ class Size:
     pyramids: int  # Networks of each kind
     targets: dict[str, tuple[int, ...]]  # Data sets and numbers of training rows
     draws: int  # Of each number
+
 
 SIZES = {
     "demo": Size("inorganic_refractive_index", 8, {"polymer_refractive_index": (10, 30)}, 8),
@@ -358,6 +355,7 @@ def draw_zero(
 # Bondi volumes in Å3, Zhao 2003, table 2
 _VOLUMES = {"H": 7.24, "C": 20.58, "N": 15.60, "O": 14.71, "F": 13.31, "Cl": 22.45, "Br": 26.52, "I": 32.52, "P": 24.43, "S": 24.43, "B": 40.48, "Si": 38.79}
 
+
 def refraction(
     smiles: list[str], # Molecules or repeat units
 ) -> NDArray[np.float64]: # Refraction per mass in cm3/g and per volume, and the index that follows; shape (n_samples, 3)
@@ -467,6 +465,7 @@ DIRECT = {"composition": SMOOTH, "per atom": ["ridge", "kernel", "trees", "proce
 STRUCTURE = DIRECT | {"per atom": SMOOTH, "refraction": SMOOTH, ("groups", "refraction"): ALL, "fragments": SMOOTH}
 KNOWN = {"organic hidden": ["ridge"], "organic predicted": SMOOTH, ("organic predicted", "groups"): SMOOTH}
 
+
 def columns(
     target: Dataset, # Polymers
     inorganic: dict[str, list[SourceModel]], # By kind
@@ -533,6 +532,7 @@ def methods(
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #c85ac1cd
 PAIRS = [(TRANSFER, BEST), (NULL, BEST), (FOREST, BEST), (TRANSFER, ANY), (ORGANIC, ANY)]
+
 
 def compared(
     result: Evaluation, # Errors on common splits
@@ -743,7 +743,7 @@ def study(
     for f in figures.values(): plt.close(f)
     return Findings(pd.concat(curves, names=["target"]), pd.concat(zero, names=["target"]), reverse(size, random_state, **how), figures)
 
-# %% ../../nbs/case_studies/refractive_index.ipynb #12ed3d29
+# %% ../../nbs/case_studies/refractive_index.ipynb #a246f715
 CAPTIONS = {
     "worlds": "Descriptors of inorganic compounds (above) and polymers (below): nearly every column tells the two worlds apart.",
     "clouds": "t-SNE of the same descriptors: every prediction for a polymer is an extrapolation.",
@@ -751,6 +751,7 @@ CAPTIONS = {
     "curve": "Error over the number of polymers: the inorganic source pays while there are few.",
     "ratios": "Ratios of errors with 95 % intervals over draws and polymers.",
 }
+
 
 def ratio_texts(
     curves: pd.DataFrame, # Curves, one row per number of training rows
@@ -797,7 +798,7 @@ def as_report(
     return Report("Do inorganic compounds teach the refractive index of polymers?", table, verdict, found.figures, captions=CAPTIONS,
                   notes=" ".join(datasets().set_index("name").loc[list(TABLES), "citation"]))
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #12ed3d29
 def run(
     size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads tables
     random_state: int = 0, # Seed of everything
