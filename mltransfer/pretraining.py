@@ -4,9 +4,8 @@
 
 # %% ../nbs/50_pretraining.ipynb #7f73795d
 from __future__ import annotations
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,18 +22,18 @@ from .composition import element_table
 from .core import BadRows, Kind, Task, seeds, settled
 from .crystal import CrystalGraphs
 from .crystal_networks import CGCNN, train_graphs
+from .crystal_source import CrystalSource
 from .data import INPUT, Dataset
+from .estimator_source import EstimatorSource
 from .featurizers import featurizer_parts
 from .keys import KEYS, group_key
 from .labels import from_learnt, likely_exponent, to_learnt
 from .networks import RECIPES, random_spec
-from .crystal_source import CrystalSource
-from .estimator_source import EstimatorSource
 from .source import SourceModel, aliases, check_keys, hash_keys
 from .training import Schedule, train_many
 
 # %% auto #0
-__all__ = ['Labels', 'Parts', 'OTHERS', 'join', 'pretrain']
+__all__ = ['pretrain']
 
 # %% ../nbs/50_pretraining.ipynb #b9da3b73
 def _read_as(given: str, kind: Kind, known: set[str]) -> str | None:
@@ -47,28 +46,41 @@ def _read_as(given: str, kind: Kind, known: set[str]) -> str | None:
     return given
 
 
+def _check_excluded(every: set[str], unread: list[str], other: dict[str, str]) -> None:
+    "Refuse keys that leave out nothing."
+    remedy = "give `dataset.groups`, or `groups_of(X, kind)`"
+    if unread:
+        found = f"{len(unread)} of {len(every)} cannot be read, such as {unread[0]!r}"
+        raise ValueError(f"exclude takes keys; {found}: {remedy}")
+    if other:
+        given, key = next(iter(other.items()))
+        found = f"{len(other)} of {len(every)} are spelt differently, such as {given!r} for {key!r}"
+        raise ValueError(f"exclude takes keys; {found}: {remedy}")
+
+
 def _excluded(exclude: Iterable[str], data: Sequence[Dataset]) -> dict[Kind, set[str]]:
     "The groups to leave out of tables of each kind."
     if isinstance(exclude, str):
-        raise ValueError(f"exclude takes keys, such as `dataset.groups`; put the one key {exclude!r} in a list")
+        remedy = f"put the one key {exclude!r} in a list"
+        raise ValueError(f"exclude takes keys, such as `dataset.groups`; {remedy}")
     known: dict[Kind, set[str]] = {kind: set() for kind in KEYS}
     for d in data: known[d.task.kind] |= {*d.keys, *d.groups}
     out: dict[Kind, set[str]] = {d.task.kind: set() for d in data}
-    meant = {kind for kind in KEYS if any(aliases("", kind, table) for table in out)}
-    other, unread = {}, []
-    for given in (every := set(exclude)):
-        read = {k: _read_as(given, k, known[k]) for k in KEYS} if isinstance(given, str) else {}
-        right = {k for k, key in read.items() if key == given}
+    reads = lambda kind: any(aliases("", kind, table) for table in out)
+    meant = set(filter(reads, KEYS))
+    other: dict[str, str] = {}
+    unread: list[str] = []
+    every = set(exclude)
+    for given in every:
+        kinds = KEYS if isinstance(given, str) else ()
+        read = {kind: _read_as(given, kind, known[kind]) for kind in kinds}
+        right = {kind for kind, key in read.items() if key == given}
         for kind in right:
             for table in out: out[table].update(aliases(group_key(given, kind), kind, table))
-        keys = [read[k] for k in meant if read.get(k)]
+        keys = [read[kind] for kind in meant if read.get(kind)]
         if keys and not right & meant: other[given] = keys[0]
         elif not any(read.values()): unread.append(given)
-    remedy = "give `dataset.groups`, or `groups_of(X, kind)`"
-    if unread: raise ValueError(f"exclude takes keys; {len(unread)} of {len(every)} cannot be read, such as {unread[0]!r}: {remedy}")
-    if other:
-        given, key = next(iter(other.items()))
-        raise ValueError(f"exclude takes keys; {len(other)} of {len(every)} are spelt differently, such as {given!r} for {key!r}: {remedy}")
+    _check_excluded(every, unread, other)
     return out
 
 # %% ../nbs/50_pretraining.ipynb #77bdaee9
@@ -77,43 +89,48 @@ def _as_list(data: Dataset | Iterable[Dataset]) -> list[Dataset]:
     found = [data] if isinstance(data, Dataset) else list(data)
     if not found: raise ValueError("there are no data; give at least one data set")
     if wrong := [type(d).__name__ for d in found if not isinstance(d, Dataset)]:
-        raise ValueError(f"data must be data sets, got {wrong[0]}; `load` opens one, `from_frame` makes one")
+        remedy = "`load` opens one, `from_frame` makes one"
+        raise ValueError(f"data must be data sets, got {wrong[0]}; {remedy}")
     return found
 
 
 def join(
-    data: Dataset | Iterable[Dataset], # Data sets whose raw inputs are read by the same descriptors
+    data: Dataset | Iterable[Dataset], # Data sets whose raw inputs the same descriptors read
     exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
-) -> tuple[pd.Series, pd.DataFrame]: # Raw inputs, and labels with one column per data set; both indexed by key
+) -> tuple[pd.Series, pd.DataFrame]: # Inputs, and labels (a column per data set); indexed by key
     """Join data sets into one row per material; repeated measurements become their median.
 
     Parameters
     ----------
     data : Dataset | Iterable[Dataset]
-        Data sets whose raw inputs are read by the same descriptors
+        Data sets whose raw inputs the same descriptors read
     exclude : Iterable[str], default=()
         Keys or groups of materials that no source may see
 
     Returns
     -------
     tuple[pd.Series, pd.DataFrame]
-        Raw inputs, and labels with one column per data set; both indexed by key
+        Inputs, and labels (a column per data set); indexed by key
     """
     data = _as_list(data)
-    if len(names := {d.name for d in data}) < len(data):
-        raise ValueError(f"data sets need distinct names, got {[d.name for d in data]}")
+    names = [d.name for d in data]
+    if len(set(names)) < len(data): raise ValueError(f"data sets need distinct names, got {names}")
     for d in data:
         if changing := [c for c in d.conditions if d.frame[c].nunique() > 1]:
-            raise ValueError(f"{d.name!r} holds rows at several {changing[0]}, but a source learns of "
-                             f"materials alone; choose one: d.where(d.X[{changing[0]!r}] == ...)")
+            raise ValueError(
+                f"{d.name!r} holds rows at several {changing[0]}, but a source learns of "
+                f"materials alone; choose one: d.where(d.X[{changing[0]!r}] == ...)")
     excluded = _excluded(exclude, data)
-    inputs, labels = {}, {}
+    inputs = {}
+    labels = {}
     for d in data:
         keep = ~d.groups.isin(excluded[d.task.kind]).to_numpy()
         inputs |= dict(zip(d.keys[keep], d.frame.loc[keep, INPUT[d.task.kind]]))
         labels[d.name] = d.y[keep].groupby(d.keys[keep].to_numpy()).median()
-    Y = pd.DataFrame(labels)[[d.name for d in data]]
-    if Y.empty: raise ValueError(f"no rows are left after excluding {sum(map(len, excluded.values()))} groups")
+    Y = pd.DataFrame(labels)[names]
+    if Y.empty:
+        number = sum(map(len, excluded.values()))
+        raise ValueError(f"no rows are left after excluding {number} groups")
     return pd.Series(inputs, name="input").reindex(Y.index), Y
 
 # %% ../nbs/50_pretraining.ipynb #05c6210c
@@ -130,49 +147,67 @@ class _Materials:
 
     def hashes(self, rows: NDArray[np.integer]) -> NDArray[np.uint64]:
         "What a source that learns from some rows has seen."
-        kinds, groups = self.kinds[rows], self.groups[rows]
-        return np.unique(np.concatenate([hash_keys(groups[kinds == k], k) for k in set(kinds)]))
+        kinds = self.kinds[rows]
+        groups = self.groups[rows]
+        of_kinds = [hash_keys(groups[kinds == kind], kind) for kind in set(kinds)]
+        return np.unique(np.concatenate(of_kinds))
 
 
 def _materials(keys: pd.Index, data: Sequence[Dataset]) -> _Materials:
     "Kind and group of each key of a joined table."
-    kinds = {k: d.task.kind for d in data for k in d.keys}
-    groups = [group_key(k, kinds[k]) for k in keys]
-    return _Materials(*(np.array(a, dtype=object) for a in ([kinds[k] for k in keys], groups)))
+    kind_of = {key: d.task.kind for d in data for key in d.keys}
+    kinds = [kind_of[key] for key in keys]
+    groups = [group_key(key, kind) for key, kind in zip(keys, kinds)]
+    return _Materials(np.array(kinds, dtype=object), np.array(groups, dtype=object))
 
 # %% ../nbs/50_pretraining.ipynb #83987f3f
-def _split(n: int, random_state: int, groups: ArrayLike | None = None) -> list[NDArray[np.integer]]:
-    "Rows for training (3/4, large groups first), stopping (3/20) and the card (1/10); cuts move to the nearest end of a group."
-    rng, cuts = np.random.default_rng(random_state), [round(0.75 * n), round(0.9 * n)]
+def _split(
+    n: int, random_state: int, groups: ArrayLike | None = None,
+) -> list[NDArray[np.integer]]:
+    """Rows for training (3/4, large groups first), stopping (3/20) and the card (1/10).
+
+    A cut moves to the nearest end of a group."""
+    rng = np.random.default_rng(random_state)
+    cuts = [round(0.75 * n), round(0.9 * n)]
     if groups is None: return np.split(rng.permutation(n), cuts)
-    _, group, size = np.unique(np.asarray(groups).astype(str), return_inverse=True, return_counts=True)
+    names = np.asarray(groups).astype(str)
+    _, group, size = np.unique(names, return_inverse=True, return_counts=True)
     rank = (rng.permutation(len(size)) + len(size) * (size <= n / 20))[group]
     order = np.argsort(rank, kind="stable")
     begins = np.flatnonzero(np.diff(rank[order], prepend=-1))
-    parts = np.split(order, [begins[np.argmin(np.abs(begins - c))] for c in cuts])
-    if min(map(len, parts)) == 0: raise ValueError(f"{len(size)} groups of at most {size.max()} rows cannot be split into three parts of {n} rows")
+    parts = np.split(order, [begins[np.argmin(np.abs(begins - cut))] for cut in cuts])
+    if min(map(len, parts)) == 0:
+        found = f"{len(size)} groups of at most {size.max()} rows"
+        raise ValueError(f"{found} cannot be split into three parts of {n} rows")
     return parts
 
 # %% ../nbs/50_pretraining.ipynb #faabf8c2
 def _scaling(table: NDArray[np.floating]) -> NDArray[np.float32]:
     "Centre and scale of each column, unknown entries left out."
     scale = np.nanstd(table, axis=0)
-    return np.stack([np.nanmean(table, axis=0), np.where(scale > 0, scale, 1)]).astype(np.float32)
+    scaling = np.stack([np.nanmean(table, axis=0), np.where(scale > 0, scale, 1)])
+    return scaling.astype(np.float32)
 
 # %% ../nbs/50_pretraining.ipynb #51e75b5a
 Labels = tuple[Task, float] # A task, logarithmic or not, and the exponent of its labels
 Parts = dict[str, NDArray[np.integer]] # Rows for training, for stopping and for the card
 
-def _label_error(task: Task, exponent: float, y: NDArray, Z: NDArray[np.float32], parts: Parts) -> float:
+def _label_error(
+    way: Labels, y: NDArray, Z: NDArray[np.float32], parts: Parts,
+) -> float:
     "Validation error of a ridge regression that learns `y` in this way, in the unit of `y`."
+    task, exponent = way
     train, valid = (parts[p][np.isfinite(y[parts[p]])] for p in ("train", "valid"))
     label = to_learnt(y[:, None], [task], exponent)
     found = Ridge(alpha=10).fit(Z[train], label[train, 0]).predict(Z[valid])
-    found = from_learnt(np.clip(found, label[train].min(), label[train].max())[:, None], [task], exponent)
-    return float(np.abs(found[:, 0] - y[valid]).mean())
+    inside = np.clip(found, label[train].min(), label[train].max())
+    predicted = from_learnt(inside[:, None], [task], exponent)
+    return float(np.abs(predicted[:, 0] - y[valid]).mean())
 
 
-def _choose_labels(task: Task, y: NDArray, Z: NDArray[np.float32], parts: Parts, transform: str) -> Labels:
+def _choose_labels(
+    task: Task, y: NDArray, Z: NDArray[np.float32], parts: Parts, transform: str,
+) -> Labels:
     "How one property is learnt."
     known = y[np.r_[parts["train"], parts["valid"]]]
     plain = replace(task, log=False)
@@ -181,88 +216,118 @@ def _choose_labels(task: Task, y: NDArray, Z: NDArray[np.float32], parts: Parts,
     if transform in ways: return ways[transform]
     ways["yeo-johnson"] = (plain, likely_exponent(known))
     if transform == "yeo-johnson": return ways[transform]
-    if transform != "auto": raise ValueError(f"transform must be one of {['task', *ways, 'auto']}, got {transform!r}")
+    if transform != "auto":
+        raise ValueError(f"transform must be one of {['task', *ways, 'auto']}, got {transform!r}")
     if np.nanmin(known) > 0: ways["log"] = (replace(task, log=True), 1.0)
-    return min(ways.values(), key=lambda way: _label_error(*way, y, Z, parts)) if np.isfinite(y[parts["valid"]]).any() else (task, 1.0)
+    if not np.isfinite(y[parts["valid"]]).any(): return task, 1.0
+    return min(ways.values(), key=lambda way: _label_error(way, y, Z, parts))
 
 # %% ../nbs/50_pretraining.ipynb #07fed4b7
 _FOREST_ROWS = 2000 # at most, for each tree: so that a forest on 100,000 rows takes seconds
 
-def _forest(n_trees: int, Z: NDArray[np.float32], Y: pd.DataFrame, labels: NDArray[np.floating], ways: Sequence[Labels], parts: Parts,
-            random_state: int, n_jobs: int) -> NDArray[np.float64]:
-    "Predictions of a random forest for each task; its own training rows stay NaN."
-    out, new = np.full(Y.shape, np.nan), np.r_[parts["valid"], parts["test"]]
-    for j, (task, exponent) in enumerate(ways):
-        known = parts["train"][np.isfinite(labels[parts["train"], j])]
-        forest = RandomForestRegressor(n_trees, max_features=1 / 3, max_samples=min(_FOREST_ROWS, len(known)), random_state=random_state, n_jobs=n_jobs)
-        found = forest.fit(Z[known], labels[known, j]).predict(Z[new])
-        out[new, j] = from_learnt(found[:, None], [task], exponent)[:, 0]
-    return out
-
-
 def _metrics(
-    predicted: NDArray[np.floating], Y: pd.DataFrame, parts: Parts, forest: NDArray[np.float64] | None,
+    predicted: NDArray[np.floating], Y: pd.DataFrame, parts: Parts,
+    forest: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    "Mean absolute error of each task on the rows for training, for stopping, and on the untouched rows."
+    "Mean absolute error of each task on the rows for training, for stopping, and for the card."
     out = {}
     for j, name in enumerate(Y):
         y = Y[name].to_numpy()
         out[name] = {"rows": {p: int(np.isfinite(y[r]).sum()) for p, r in parts.items()}}
-        rivals = {"mae": predicted[:, j], "mae_of_median": np.full(len(y), np.nanmedian(y[parts["train"]]))}
+        median = np.nanmedian(y[parts["train"]])
+        rivals = {"mae": predicted[:, j], "mae_of_median": np.full(len(y), median)}
         if forest is not None: rivals["mae_of_forest"] = forest[:, j]
         for part, rows in parts.items():
             known = rows[np.isfinite(y[rows])]
             if not len(known): continue
-            errors = {f"{part}_{k}": float(np.abs(p[known] - y[known]).mean()) for k, p in rivals.items()}
-            out[name] |= {k: e for k, e in errors.items() if np.isfinite(e)}
+            for rival, values in rivals.items():
+                error = float(np.abs(values[known] - y[known]).mean())
+                if np.isfinite(error): out[name][f"{part}_{rival}"] = error
     return out
 
 # %% ../nbs/50_pretraining.ipynb #b52e134c
 def _draw_forest(n: int, rng: np.random.Generator) -> RegressorMixin:
     trees = int(rng.integers(max(1, min(n, 300) // 2), min(n, 300) + 1))
-    return RandomForestRegressor(trees, max_features=rng.uniform(0.5, 1), max_samples=min(n, _FOREST_ROWS), random_state=int(rng.integers(2**31)))
+    return RandomForestRegressor(
+        trees,
+        max_features=rng.uniform(0.5, 1),
+        max_samples=min(n, _FOREST_ROWS),
+        random_state=int(rng.integers(2**31)),
+    )
+
 
 def _draw_boosting(n: int, rng: np.random.Generator) -> RegressorMixin:
-    return HistGradientBoostingRegressor(max_iter=int(rng.integers(100, 301)), learning_rate=10 ** rng.uniform(-1.7, -0.7),
-                                         max_leaf_nodes=int(rng.integers(8, 33)), l2_regularization=10 ** rng.uniform(-3, 1), random_state=int(rng.integers(2**31)))
+    return HistGradientBoostingRegressor(
+        max_iter=int(rng.integers(100, 301)),
+        learning_rate=10 ** rng.uniform(-1.7, -0.7),
+        max_leaf_nodes=int(rng.integers(8, 33)),
+        l2_regularization=10 ** rng.uniform(-3, 1),
+        random_state=int(rng.integers(2**31)),
+    )
+
 
 def _draw_elastic_net(n: int, rng: np.random.Generator) -> RegressorMixin:
-    return ElasticNet(alpha=10 ** rng.uniform(-3, -1), l1_ratio=rng.uniform(0.1, 0.9), max_iter=10_000)
+    return ElasticNet(
+        alpha=10 ** rng.uniform(-3, -1),
+        l1_ratio=rng.uniform(0.1, 0.9),
+        max_iter=10_000,
+    )
+
 
 OTHERS = {"forest": _draw_forest, "boosting": _draw_boosting, "elastic net": _draw_elastic_net}
 
 # %% ../nbs/50_pretraining.ipynb #26d98735
+@dataclass(frozen=True)
+class _Drawn:
+    "Descriptors and seed of each model."
+    columns: list[NDArray[np.integer]]  # Positions among the useful descriptors
+    seeds: list[int]
+
+
 def _draw(
     n_useful: int, n_models: int, n_columns: tuple[int, int] | None, random_state: int,
-) -> tuple[list[NDArray[np.integer]], list[int]]:
-    "Descriptors and seed of each model."
-    columns, spread = [], seeds(random_state, n_models)
+) -> _Drawn:
+    "Draw descriptors for each model; all of them without `n_columns`."
+    columns = []
+    spread = seeds(random_state, n_models)
     for seed in spread:
         rng = np.random.default_rng(seed)
-        k = n_useful if n_columns is None else min(n_useful, int(rng.integers(n_columns[0], n_columns[1] + 1)))
+        k = n_useful
+        if n_columns is not None:
+            fewest, most = n_columns
+            k = min(n_useful, int(rng.integers(fewest, most + 1)))
         columns.append(np.sort(rng.permutation(n_useful)[:k]))
-    return columns, spread
+    return _Drawn(columns, spread)
 
 
-def _fit_other(recipe: str, table: NDArray[np.float32], label: NDArray[np.floating], seed: int) -> RegressorMixin:
+def _fit_other(
+    recipe: str, table: NDArray[np.float32], label: NDArray[np.floating], seed: int,
+) -> RegressorMixin:
     "Draw a model that is no network, and fit it where the label is known."
     known = np.isfinite(label)
-    return OTHERS[recipe](int(known.sum()), np.random.default_rng(seed)).fit(table[known], label[known])
+    model = OTHERS[recipe](int(known.sum()), np.random.default_rng(seed))
+    return model.fit(table[known], label[known])
 
-
+# %% ../nbs/50_pretraining.ipynb #72b0a2ea
 def _useful(table: NDArray[np.floating]) -> NDArray[np.integer]:
     "Descriptors that vary and are not zero in ten rows or more."
     useful = np.flatnonzero(((table != 0).sum(0) >= 10) & (np.ptp(table, axis=0) > 0))
-    if not len(useful): raise ValueError(f"no descriptor is non-zero in ten of the {len(table)} training rows")
-    return useful
+    if len(useful): return useful
+    raise ValueError(f"no descriptor is non-zero in ten of the {len(table)} training rows")
 
 
-def _about(data: Sequence[Dataset], recipe: str, schedule: Schedule, groups: Callable[[pd.Series], ArrayLike] | None, random_state: int) -> dict[str, Any]:
-    "What all cards of a run say."
-    return {"data": {d.name: {"nature": d.nature, "citation": d.citation, "licence": d.licence} for d in data},
-            "recipe": recipe, **({} if recipe in OTHERS else {"schedule": asdict(schedule)}), "random_state": random_state,
-            "split": "materials" if groups is None else getattr(groups, "__name__", "groups"),
-            "versions": {"torch": torch.__version__, "scikit-learn": sklearn.__version__}}
+def _about(
+    data: Sequence[Dataset], recipe: str, schedule: Schedule,
+    groups: Callable[[pd.Series], ArrayLike] | None, random_state: int,
+) -> dict[str, Any]:
+    "What all cards of a run hold."
+    origin = lambda d: {"nature": d.nature, "citation": d.citation, "licence": d.licence}
+    card = {"data": {d.name: origin(d) for d in data}, "recipe": recipe}
+    if recipe not in OTHERS: card["schedule"] = asdict(schedule)
+    card["random_state"] = random_state
+    card["split"] = "materials" if groups is None else getattr(groups, "__name__", "groups")
+    card["versions"] = {"torch": torch.__version__, "scikit-learn": sklearn.__version__}
+    return card
 
 # %% ../nbs/50_pretraining.ipynb #762931dd
 @dataclass(frozen=True)
@@ -276,76 +341,130 @@ class _Prepared:
     y_scaling: NDArray[np.float32]  # Shape (3, n_tasks)
 
     @property
-    def standard(self) -> NDArray[np.float32]: return ((self.labels - self.y_scaling[0]) / self.y_scaling[1]).astype(np.float32)
+    def standard(self) -> NDArray[np.float32]:
+        return ((self.labels - self.y_scaling[0]) / self.y_scaling[1]).astype(np.float32)
+
+    @property
+    def tasks(self) -> list[Task]: return [task for task, _ in self.ways]
 
 
-def _prepare(table: NDArray[np.float32] | list[Any], Y: pd.DataFrame, tasks: Sequence[Task], parts: Parts, transform: str) -> _Prepared:
+def _prepare(
+    table: NDArray[np.float32] | list[Any], Y: pd.DataFrame, tasks: Sequence[Task], parts: Parts,
+    transform: str,
+) -> _Prepared:
     if isinstance(table, list): # graphs have no columns
-        if transform == "auto": raise ValueError("transform='auto' compares ridge regressions on descriptors, which graphs have not; choose another")
+        if transform == "auto":
+            compares = "transform='auto' compares ridge regressions on descriptors"
+            raise ValueError(f"{compares}, which graphs have not; choose another")
         table = np.empty((len(table), 0), np.float32)
-    useful = _useful(table[parts["train"]]) if table.shape[1] else np.empty(0, int)
-    x_scaling = _scaling(table[parts["train"]][:, useful])
+    train = parts["train"]
+    useful = _useful(table[train]) if table.shape[1] else np.empty(0, int)
+    x_scaling = _scaling(table[train][:, useful])
     Z = np.clip((table[:, useful] - x_scaling[0]) / x_scaling[1], -5, 5).astype(np.float32)
-    ways = [_choose_labels(t, Y[name].to_numpy(), Z, parts, transform) for t, name in zip(tasks, Y)]
-    exponents = [e for _, e in ways]
-    labels = to_learnt(Y.to_numpy(), [t for t, _ in ways], exponents)
-    if none := [name for name, known in zip(Y, np.isfinite(labels[parts["train"]]).any(axis=0)) if not known]:
-        raise ValueError(f"no training row has a label of {', '.join(none)}; leave the data set out, or exclude less")
-    return _Prepared(Z, labels, ways, useful, x_scaling, np.vstack([_scaling(labels[parts["train"]]), exponents]).astype(np.float32))
+    columns = [Y[name].to_numpy() for name in Y]
+    ways = [_choose_labels(t, y, Z, parts, transform) for t, y in zip(tasks, columns)]
+    exponents = [exponent for _, exponent in ways]
+    labels = to_learnt(Y.to_numpy(), [task for task, _ in ways], exponents)
+    known = np.isfinite(labels[train]).any(axis=0)
+    if none := ", ".join(name for name, some in zip(Y, known) if not some):
+        remedy = "leave the data set out, or exclude less"
+        raise ValueError(f"no training row has a label of {none}; {remedy}")
+    y_scaling = np.vstack([_scaling(labels[train]), exponents]).astype(np.float32)
+    return _Prepared(Z, labels, ways, useful, x_scaling, y_scaling)
 
-
+# %% ../nbs/50_pretraining.ipynb #9eee5f67
 def _networks(
-    p: _Prepared, parts: Parts, recipe: str, n_models: int, n_columns: tuple[int, int] | None, random_state: int, n_jobs: int, *,
-    hidden: Sequence[int] | None, schedule: Schedule, featurizer: TransformerMixin, seen: NDArray[np.uint64], **how: Any,
+    p: _Prepared, parts: Parts, recipe: str, drawn: _Drawn, random_state: int, n_jobs: int, *,
+    hidden: Sequence[int] | None, schedule: Schedule, featurizer: TransformerMixin,
+    seen: NDArray[np.uint64], **how: Any,
 ) -> list[SourceModel]:
-    columns, spread = _draw(p.Z.shape[1], n_models, n_columns, random_state)
-    specs = [random_spec(recipe, len(c), len(p.ways), hidden=hidden, random_state=s) for c, s in zip(columns, spread)]
-    nets = train_many(specs, p.Z, p.standard, parts["train"], parts["valid"], schedule, columns=columns, random_state=random_state, n_jobs=n_jobs, **how)
-    return [SourceModel(net, featurizer, [t for t, _ in p.ways], columns=p.useful[c], x_scaling=p.x_scaling[:, c], y_scaling=p.y_scaling, seen=seen)
-            for (net, _), c in zip(nets, columns)]
+    "Draw shapes and train them all."
+    shape = lambda c, seed: random_spec(
+        recipe, len(c), len(p.ways), hidden=hidden, random_state=seed)
+    specs = [shape(c, seed) for c, seed in zip(drawn.columns, drawn.seeds)]
+    how |= {"columns": drawn.columns, "random_state": random_state, "n_jobs": n_jobs}
+    rows = parts["train"], parts["valid"]
+    trained = train_many(specs, p.Z, p.standard, *rows, schedule, **how)
+    about = {"y_scaling": p.y_scaling, "seen": seen}
+    sources = []
+    for (net, _), c in zip(trained, drawn.columns):
+        read = {"columns": p.useful[c], "x_scaling": p.x_scaling[:, c]}
+        sources.append(SourceModel(net, featurizer, p.tasks, **read, **about))
+    return sources
 
 
 def _others(
-    p: _Prepared, parts: Parts, recipe: str, n_models: int, n_columns: tuple[int, int] | None, random_state: int, n_jobs: int, *,
+    p: _Prepared, parts: Parts, recipe: str, drawn: _Drawn, n_jobs: int, *,
     featurizer: TransformerMixin, seen: NDArray[np.uint64],
 ) -> list[SourceModel]:
-    columns, spread = _draw(p.Z.shape[1], n_models, n_columns, random_state)
-    Z, label = p.Z[parts["train"]], p.standard[parts["train"], 0]
-    fitted = Parallel(n_jobs)(delayed(_fit_other)(recipe, Z[:, c], label, s) for c, s in zip(columns, spread))
-    return [EstimatorSource(m, featurizer, [p.ways[0][0]], columns=p.useful[c], x_scaling=p.x_scaling[:, c], y_scaling=p.y_scaling, seen=seen)
-            for m, c in zip(fitted, columns)]
+    "Fit models that are no networks."
+    Z = p.Z[parts["train"]]
+    label = p.standard[parts["train"], 0]
+    models = zip(drawn.columns, drawn.seeds)
+    calls = (delayed(_fit_other)(recipe, Z[:, c], label, seed) for c, seed in models)
+    about = {"y_scaling": p.y_scaling, "seen": seen}
+    sources = []
+    for model, c in zip(Parallel(n_jobs)(calls), drawn.columns):
+        read = {"columns": p.useful[c], "x_scaling": p.x_scaling[:, c]}
+        sources.append(EstimatorSource(model, featurizer, p.tasks[:1], **read, **about))
+    return sources
+
+# %% ../nbs/50_pretraining.ipynb #1a741901
+def _forest(
+    n_trees: int, Y: pd.DataFrame, p: _Prepared, parts: Parts, random_state: int, n_jobs: int,
+) -> NDArray[np.float64]:
+    "Predictions of a random forest for each task; its own training rows stay NaN."
+    out = np.full(Y.shape, np.nan)
+    train = parts["train"]
+    new = np.r_[parts["valid"], parts["test"]]
+    for j, (task, exponent) in enumerate(p.ways):
+        label = p.labels[:, j]
+        known = train[np.isfinite(label[train])]
+        forest = RandomForestRegressor(
+            n_trees, max_features=1 / 3, max_samples=min(_FOREST_ROWS, len(known)),
+            random_state=random_state, n_jobs=n_jobs)
+        found = forest.fit(p.Z[known], label[known]).predict(p.Z[new])
+        out[new, j] = from_learnt(found[:, None], [task], exponent)[:, 0]
+    return out
 
 # %% ../nbs/50_pretraining.ipynb #5a6d2c55
 def _elements() -> NDArray[np.float64]:
     "Standardised properties of the elements, one row per atomic number, the first empty."
     known = element_table("xenonpy").to_numpy()
-    return np.vstack([np.zeros(known.shape[1]), ((known - known.mean(0)) / known.std(0)).clip(-4, 4)])
+    standard = ((known - known.mean(0)) / known.std(0)).clip(-4, 4)
+    return np.vstack([np.zeros(known.shape[1]), standard])
 
 
 def _crystals(
-    graphs: list[Any], p: _Prepared, parts: Parts, n_models: int, random_state: int, *, schedule: Schedule, featurizer: CrystalGraphs, seen: NDArray[np.uint64],
+    graphs: list[Any], p: _Prepared, parts: Parts, n_models: int, random_state: int, *,
+    schedule: Schedule, featurizer: CrystalGraphs, seen: NDArray[np.uint64],
 ) -> list[SourceModel]:
-    made = []
+    "Train graph networks."
+    rows = parts["train"], parts["valid"]
+    options = "epochs", "batch_size", "learning_rate", "weight_decay"
+    how = {name: getattr(schedule, name) for name in options}
+    shape = {"elements": _elements(), "n_out": len(p.ways)}
+    about = {"y_scaling": p.y_scaling, "seen": seen}
+    sources = []
     for seed in seeds(random_state, n_models):
-        net = CGCNN(graphs[0].edges.shape[-1], elements=_elements(), n_out=len(p.ways), random_state=seed)
-        train_graphs(net, graphs, p.standard, parts["train"], parts["valid"], epochs=schedule.epochs, batch_size=schedule.batch_size,
-                     learning_rate=schedule.learning_rate, weight_decay=schedule.weight_decay, random_state=seed)
-        made.append(CrystalSource(net, featurizer, [t for t, _ in p.ways], y_scaling=p.y_scaling, seen=seen))
-    return made
+        net = CGCNN(graphs[0].edges.shape[-1], **shape, random_state=seed)
+        train_graphs(net, graphs, p.standard, *rows, **how, random_state=seed)
+        sources.append(CrystalSource(net, featurizer, p.tasks, **about))
+    return sources
 
 # %% ../nbs/50_pretraining.ipynb #323b586c
 def pretrain(
-    data: Dataset | Iterable[Dataset], # One data set per output; one only for models that are no networks
+    data: Dataset | Iterable[Dataset], # One data set per output; one only if there is no network
     featurizer: TransformerMixin, # Turns raw inputs into descriptors
     *,
-    recipe: str = "yamada-1", # Kind of model and how its shape is drawn: in `networks.RECIPES`, "cgcnn", "forest", "boosting" or "elastic net"
+    recipe: str = "yamada-1", # In `networks.RECIPES`, "cgcnn", "forest", "boosting", "elastic net"
     n_models: int = 1, # How many models, > 0
-    hidden: Sequence[int] | None = None, # Widths of the hidden layers; drawn for each network if `None`
-    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn for a model; all if `None`
+    hidden: Sequence[int] | None = None, # Widths of the hidden layers; drawn per network if `None`
+    n_columns: tuple[int, int] | None = None, # Fewest and most descriptors drawn; all if `None`
     exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
-    groups: Callable[[pd.Series], ArrayLike] | None = None, # Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
-    transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # What is learnt: as the task says, or see above
-    forest: int = 0, # Trees of the random forest whose errors stand in the card; none if 0, or for graphs
+    groups: Callable[[pd.Series], ArrayLike] | None = None, # Names groups to keep whole in splits
+    transform: Literal["task", "standard", "log1p", "yeo-johnson", "auto"] = "task", # Of labels
+    forest: int = 0, # Trees of the forest whose errors stand in the card; none if 0, or for graphs
     schedule: Schedule = Schedule(), # How to train networks
     random_state: int | None = 0, # Seed of everything; `None` draws one, which the card keeps
     n_jobs: int = 1, # Worker processes; -1 for all cores
@@ -356,26 +475,25 @@ def pretrain(
     Parameters
     ----------
     data : Dataset | Iterable[Dataset]
-        One data set per output; one only for models that are no networks
+        One data set per output; one only if there is no network
     featurizer : TransformerMixin
         Turns raw inputs into descriptors
     recipe : str, default="yamada-1"
-        Kind of model and how its shape is drawn: in `networks.RECIPES`, "cgcnn", "forest",
-        "boosting" or "elastic net"
+        In `networks.RECIPES`, "cgcnn", "forest", "boosting", "elastic net"
     n_models : int, default=1
         How many models, > 0
     hidden : Sequence[int] | None, default=None
-        Widths of the hidden layers; drawn for each network if `None`
+        Widths of the hidden layers; drawn per network if `None`
     n_columns : tuple[int, int] | None, default=None
-        Fewest and most descriptors drawn for a model; all if `None`
+        Fewest and most descriptors drawn; all if `None`
     exclude : Iterable[str], default=()
         Keys or groups of materials that no source may see
     groups : Callable[[pd.Series], ArrayLike] | None, default=None
-        Names the group of each raw input, e.g. `scaffold_groups`; the split keeps groups whole
+        Names groups to keep whole in splits
     transform : Literal["task", "standard", "log1p", "yeo-johnson", "auto"], default="task"
-        What is learnt: as the task says, or see above
+        Of labels
     forest : int, default=0
-        Trees of the random forest whose errors stand in the card; none if 0, or for graphs
+        Trees of the forest whose errors stand in the card; none if 0, or for graphs
     schedule : Schedule, default=Schedule()
         How to train networks
     random_state : int | None, default=0
@@ -390,24 +508,64 @@ def pretrain(
     list[SourceModel]
         The sources, each with its card
     """
-    data, random_state = _as_list(data), settled(random_state)
-    if recipe not in (known := [*RECIPES, "cgcnn", *OTHERS]): raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
-    if recipe in OTHERS and len(data) > 1: raise ValueError(f"a {recipe} learns one property, got {len(data)} data sets")
-    unused = [k for k in how if k != "progress"] + ["hidden"] * (hidden is not None)
-    if unused and recipe not in RECIPES: raise ValueError(f"{', '.join(unused)} has no meaning for a {recipe}")
+    data = _as_list(data)
+    random_state = settled(random_state)
+    _check_recipe(recipe, len(data), hidden, how)
     featurizer_parts(featurizer) # what could not be saved is refused before it is trained
     inputs, Y = join(data, exclude)
-    if len(Y) < 20: raise ValueError(f"{len(Y)} materials are too few to pretrain on, need at least 20; a source learns from large data")
+    _check_number(len(Y))
     materials = _materials(Y.index, data)
-    if isinstance(table := featurizer.fit_transform(inputs), list) != (recipe == "cgcnn"): raise ValueError(f"{recipe} cannot read what {featurizer} makes")
-    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, materials.split_by if groups is None else groups(inputs))))
-    prepared = _prepare(table, Y, [d.task for d in data], parts, transform)
-    seen = materials.hashes(np.r_[parts["train"], parts["valid"]])
-    if recipe == "cgcnn": sources = _crystals(table, prepared, parts, n_models, random_state, schedule=schedule, featurizer=featurizer, seen=seen)
-    else:
-        fit = _others if recipe in OTHERS else partial(_networks, hidden=hidden, schedule=schedule, **how)
-        sources = fit(prepared, parts, recipe, n_models, n_columns, random_state, n_jobs, featurizer=featurizer, seen=seen)
-    trees = _forest(forest, prepared.Z, Y, prepared.labels, prepared.ways, parts, random_state, n_jobs) if forest and recipe != "cgcnn" else None
+    table = _described(inputs, featurizer, recipe)
+    whole = materials.split_by if groups is None else groups(inputs)
+    parts = dict(zip(("train", "valid", "test"), _split(len(Y), random_state, whole)))
+    p = _prepare(table, Y, [d.task for d in data], parts, transform)
+    sources = _trained(
+        table, p, parts, recipe, n_models, n_columns, random_state, n_jobs, hidden, schedule, how,
+        featurizer=featurizer, seen=materials.hashes(np.r_[parts["train"], parts["valid"]]))
+    wanted = forest and recipe != "cgcnn"
+    trees = _forest(forest, Y, p, parts, random_state, n_jobs) if wanted else None
     about = _about(data, recipe, schedule, groups, random_state)
-    for i, s in enumerate(sources): s.card.update(about, model=i, metrics=_metrics(s.predict(table), Y, parts, trees))
+    for i, source in enumerate(sources):
+        metrics = _metrics(source.predict(table), Y, parts, trees)
+        source.card.update(about, model=i, metrics=metrics)
     return sources
+
+# %% ../nbs/50_pretraining.ipynb #c119b7c4
+def _check_recipe(
+    recipe: str, n_data: int, hidden: Sequence[int] | None, how: Mapping[str, Any],
+) -> None:
+    "Refuse recipes that there are not, and options that have no meaning for them."
+    known = [*RECIPES, "cgcnn", *OTHERS]
+    if recipe not in known: raise ValueError(f"unknown recipe {recipe!r}; known are {known}")
+    if recipe in OTHERS and n_data > 1:
+        raise ValueError(f"a {recipe} learns one property, got {n_data} data sets")
+    unused = [name for name in how if name != "progress"]
+    if hidden is not None: unused.append("hidden")
+    if unused and recipe not in RECIPES:
+        raise ValueError(f"{', '.join(unused)} has no meaning for a {recipe}")
+
+
+def _check_number(n: int) -> None:
+    if n >= 20: return
+    few = f"{n} materials are too few to pretrain on, need at least 20"
+    raise ValueError(f"{few}; a source learns from large data")
+
+
+def _described(inputs: pd.Series, featurizer: TransformerMixin, recipe: str) -> Any:
+    "The table of descriptors, or for `cgcnn` the list of graphs."
+    table = featurizer.fit_transform(inputs)
+    if isinstance(table, list) == (recipe == "cgcnn"): return table
+    raise ValueError(f"{recipe} cannot read what {featurizer} makes")
+
+
+def _trained(
+    table, p, parts, recipe, n_models, n_columns, random_state, n_jobs, hidden, schedule, how,
+    **made_of,
+) -> list[SourceModel]:
+    "Sources of any recipe."
+    if recipe == "cgcnn":
+        return _crystals(table, p, parts, n_models, random_state, schedule=schedule, **made_of)
+    drawn = _draw(p.Z.shape[1], n_models, n_columns, random_state)
+    if recipe in OTHERS: return _others(p, parts, recipe, drawn, n_jobs, **made_of)
+    how = {"hidden": hidden, "schedule": schedule, **made_of, **how}
+    return _networks(p, parts, recipe, drawn, random_state, n_jobs, **how)

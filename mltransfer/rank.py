@@ -25,16 +25,15 @@ from .source import Layer, SourceModel, check_sources
 from .source_file import is_source
 
 # %% auto #0
-__all__ = ['OtherKind', 'DescriptorTables', 'read_layers', 'expected_best', 'untrained_like', 'source_names', 'source_pieces',
-           'rank']
+__all__ = ['DescriptorTables', 'read_layers', 'rank']
 
-# %% ../nbs/54_rank.ipynb #0f053e01
+# %% ../nbs/54_rank.ipynb #12b356d9
 class OtherKind(ValueError):
     "Most rows are nothing that the sources can read, as formulas are for sources of molecules."
 
-
+# %% ../nbs/54_rank.ipynb #0f053e01
 class DescriptorTables:
-    """The descriptor table that each source reads, computed once per featurizer, from raw inputs or a given table.
+    """The descriptor table that each source reads, computed once per featurizer.
 
     Parameters
     ----------
@@ -46,8 +45,12 @@ class DescriptorTables:
         self,
         X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptor table that all sources read
     ):
-        if isinstance(X, DescriptorTables): self.__dict__.update(X.__dict__); return
-        if issparse(X): raise ValueError("X is sparse, which is not supported; give a dense table (`X.toarray()`) or raw inputs")
+        if isinstance(X, DescriptorTables):
+            self.__dict__.update(X.__dict__)
+            return
+        if issparse(X):
+            sparse = "X is sparse, which is not supported"
+            raise ValueError(f"{sparse}; give a dense table (`X.toarray()`) or raw inputs")
         self.given = is_table(X)
         self.X = X if self.given else as_rows(X)
         if not len(self.X): raise ValueError("X has no rows; give at least one material")
@@ -82,29 +85,52 @@ class DescriptorTables:
         if not alone: some._of = self, rows
         return some
 
-    def of(self, source: SourceModel) -> NDArray[np.float32]:
-        "Return the table of one source, shape (n_samples, n_features)."
-        if not source.tabular: raise ValueError(f"{source} reads graphs of crystals and no table; read it with FrozenFeatures or SourcePrediction")
+    def of(
+        self,
+        source: SourceModel, # One that is `tabular`; a `CrystalSource` reads graphs
+    ) -> NDArray[np.float32]: # Shape (n_samples, n_features)
+        """Return the table of one source.
+
+        Parameters
+        ----------
+        source : SourceModel
+            One that is `tabular`; a `CrystalSource` reads graphs
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n_samples, n_features)
+        """
+        if not source.tabular:
+            reads = f"{source} reads graphs of crystals and no table"
+            raise ValueError(f"{reads}; read it with FrozenFeatures or SourcePrediction")
         name = json.dumps(featurizer_parts(source.featurizer))
-        if name not in self.tables: self.tables[name] = source.describe(self.X) if self.given else self._made(source)
+        if name not in self.tables:
+            self.tables[name] = source.describe(self.X) if self.given else self._made(source)
         if self.given and len(self.tables) > 1:
-            raise ValueError("X is a table of descriptors, but the sources read different ones; give raw inputs, or sources with one featurizer")
+            differ = "X is a table of descriptors, but the sources read different ones"
+            raise ValueError(f"{differ}; give raw inputs, or sources with one featurizer")
         return self.tables[name]
 
     def _made(self, source: SourceModel) -> NDArray[np.float32]:
-        if self._of is not None: return self._of[0].of(source)[self._of[1]]
+        if self._of is not None:
+            whole, rows = self._of
+            return whole.of(source)[rows]
         try: return source.describe(self.X)
         except ValueError as error:
-            kinds = ", ".join(sorted({t.kind for t in source.tasks}))
-            if isinstance(error, BadRows) and 2 * error.n_bad <= error.n_rows: raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
-            raise OtherKind(f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of one kind: ids=library.query(kind=...).index") from error
+            kinds = ", ".join(sorted({task.kind for task in source.tasks}))
+            if isinstance(error, BadRows) and 2 * error.n_bad <= error.n_rows:
+                raise ValueError(f"{error}\n(Read for a source of kind {kinds}.)") from error
+            raise OtherKind(
+                f"{error}\nX does not fit a source of kind {kinds}; from a library, take those of "
+                "one kind: ids=library.query(kind=...).index") from error
 
 # %% ../nbs/54_rank.ipynb #9a489631
 def read_layers(
     sources: Sequence[SourceModel], # A few sources
     X: DescriptorTables, # Of the target's materials
-    layers: Sequence[Layer] | None = None, # Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
-) -> list[tuple[int, Layer, NDArray[np.float32]]]: # Position of the source, layer, activations of shape (n_samples, n_units)
+    layers: Sequence[Layer] | None = None, # Hidden layers (0, -1, ...), "output"; all if `None`
+) -> list[tuple[int, Layer, NDArray[np.float32]]]: # Position, layer, table (n_samples, n_units)
     """Read the layers that each source has; one without hidden layers gives its predictions only.
 
     Parameters
@@ -114,24 +140,32 @@ def read_layers(
     X : DescriptorTables
         Of the target's materials
     layers : Sequence[Layer] | None, default=None
-        Hidden layers (0 for the first, -1 for the last) and "output"; all if `None`
+        Hidden layers (0, -1, ...), "output"; all if `None`
 
     Returns
     -------
     list[tuple[int, Layer, NDArray[np.float32]]]
-        Position of the source, layer, activations of shape (n_samples, n_units)
+        Position, layer, table (n_samples, n_units)
     """
     out: list[tuple[int, Layer, NDArray[np.float32]]] = []
-    for i, s in enumerate(sources):
-        table = X.of(s)
-        found: dict[Layer, NDArray[np.float32]] = {"output": s.predict(table).astype(np.float32)}
-        found |= dict(enumerate(s.hidden_layers(table)))
+    for i, source in enumerate(sources):
+        table = X.of(source)
+        found: dict[Layer, NDArray[np.float32]] = {}
+        found["output"] = source.predict(table).astype(np.float32)
+        found |= dict(enumerate(source.hidden_layers(table)))
         n = len(found) - 1
         wanted = [*range(n), "output"] if layers is None else layers
-        out += [(i, l, found[l if l == "output" else l % n]) for l in wanted if l == "output" or -n <= l < n]
+        for layer in wanted:
+            if layer == "output": out.append((i, layer, found[layer]))
+            elif -n <= layer < n: out.append((i, layer, found[layer % n]))
     return out
 
 # %% ../nbs/54_rank.ipynb #c10d7fee
+def _log_choose(n: ArrayLike, k: ArrayLike) -> NDArray[np.float64]:
+    "Logarithm of the number of ways to choose `k` of `n`."
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
 def expected_best(
     errors: ArrayLike, # One error per source, shape (n_sources,)
     m: int, # How many sources are drawn, 1 to n_sources
@@ -151,10 +185,10 @@ def expected_best(
         In the unit of `errors`
     """
     x = np.sort(np.asarray(errors, dtype=float))
-    if not 1 <= m <= len(x): raise ValueError(f"m must lie between 1 and the {len(x)} errors, got {m}")
-    log_choose = lambda a, b: gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
-    k = np.arange(1, len(x) - m + 2)
-    return float(np.exp(log_choose(len(x) - k, m - 1) - log_choose(len(x), m)) @ x[: len(k)])
+    n = len(x)
+    if not 1 <= m <= n: raise ValueError(f"m must lie between 1 and the {n} errors, got {m}")
+    k = np.arange(1, n - m + 2)
+    return float(np.exp(_log_choose(n - k, m - 1) - _log_choose(n, m)) @ x[: len(k)])
 
 
 def untrained_like(
@@ -176,10 +210,9 @@ def untrained_like(
         Same shape, descriptors and scaling, initial weights
     """
     twin = source.untrained(random_state)
-    if twin is None:
-        raise ValueError(f"{source} has no untrained twin: only networks that read a table of "
-                         "descriptors have")
-    return twin
+    if twin is not None: return twin
+    only = "only networks that read a table of descriptors have"
+    raise ValueError(f"{source} has no untrained twin: {only}")
 
 # %% ../nbs/54_rank.ipynb #f0c39c1a
 def source_names(
@@ -200,12 +233,15 @@ def source_names(
     list[Any]
         Ids without repetition, or positions
     """
-    if isinstance(sources, Library): names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
+    if isinstance(sources, Library):
+        names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
-    elif is_source(sources): raise ValueError("sources must be a list, got one SourceModel; put it in a list")
+    elif is_source(sources):
+        raise ValueError("sources must be a list, got one SourceModel; put it in a list")
     else: names = list(range(len(check_sources(sources))))
-    if not names: raise ValueError("there are no sources; give at least one SourceModel, or a library that holds some")
-    return names
+    if names: return names
+    remedy = "give at least one SourceModel, or a library that holds some"
+    raise ValueError(f"there are no sources; {remedy}")
 
 
 def source_pieces(
@@ -230,49 +266,77 @@ def source_pieces(
         Position of the first, and the sources
     """
     for i in range(0, len(names), size):
-        piece = names[i : i + size]
-        yield i, sources.load(piece) if isinstance(sources, Library) else [sources[k] for k in piece]
+        some = names[i : i + size]
+        yield i, sources.load(some) if isinstance(sources, Library) else [sources[k] for k in some]
+
+# %% ../nbs/54_rank.ipynb #ffa36cda
+def _short(names: Sequence[str]) -> str:
+    "The first two names, and how many more."
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
 
 
 def _about(source: SourceModel) -> dict[str, str]:
-    "What a ranking says about a source."
-    short = lambda names: ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-    return {"property": short([t.property for t in source.tasks]), "data": short(list(source.card.get("data", {})))}
+    "What a ranking tells of a source."
+    properties = [task.property for task in source.tasks]
+    return {"property": _short(properties), "data": _short(list(source.card.get("data", {})))}
 
 
 def _scores(tables: Sequence[NDArray], y: NDArray[np.float64]) -> list[dict[str, float]]:
     "Scores of each table."
     if not tables: return []
     found = Ridges().fit(tables, y)
-    return [{"mae": a, "rmse": b, "logme": c} for a, b, c in zip(found.mae_, found.rmse_, found.logme_)]
+    each = zip(found.mae_, found.rmse_, found.logme_)
+    return [{"mae": mae, "rmse": rmse, "logme": logme} for mae, rmse, logme in each]
 
 
 def _median_error(y: NDArray[np.float64]) -> float:
     "Mean absolute leave-one-out error of the median."
     return float(np.mean([abs(y[i] - np.median(np.delete(y, i))) for i in range(len(y))]))
 
-# %% ../nbs/54_rank.ipynb #09691c96
-def _null_rows(rows: list[dict[str, Any]], null: pd.DataFrame) -> list[dict[str, Any]]:
-    "The best and the median untrained network, and how good the best of as many sources is expected to be."
+# %% ../nbs/54_rank.ipynb #a942d385
+_Rows = list[dict[str, Any]]
+
+def _screen(
+    names: Sequence[Any], sources: Sequence[SourceModel], X: DescriptorTables, y: NDArray,
+    layers: Sequence[Layer] | None,
+) -> _Rows:
+    "A row for every layer of some sources."
+    read = read_layers(sources, X, layers)
+    scores = _scores([table for _, _, table in read], y)
+    rows = []
+    for (i, layer, table), score in zip(read, scores):
+        row = {"kind": "source", "source": names[i], "layer": layer}
+        rows.append(row | _about(sources[i]) | {"units": table.shape[1]} | score)
+    return rows
+
+
+def _null_rows(rows: _Rows, null: pd.DataFrame) -> _Rows:
+    "The best and the median untrained network, and the expected best of as many sources."
     if null.empty: return []
     best = null.loc[null.groupby("source")["mae"].idxmin()].sort_values("mae")
-    m, errors = len(best), pd.DataFrame(rows).groupby("source")["mae"].min()
-    middle = {"source": f"median of {m}", **best[["mae", "rmse", "logme"]].median()}
-    out = [{**best.iloc[0], "source": f"best of {m}"}, middle]
-    return [{"kind": "null", **r} for r in out] + [{"kind": "expected", "source": f"best of any {m}", "mae": expected_best(errors, m)}] * (m < len(errors))
+    m = len(best)
+    luckiest = {"kind": "null", **best.iloc[0], "source": f"best of {m}"}
+    middle = best[["mae", "rmse", "logme"]].median()
+    out = [luckiest, {"kind": "null", "source": f"median of {m}", **middle}]
+    errors = pd.DataFrame(rows).groupby("source")["mae"].min()
+    if m < len(errors):
+        expected = {"kind": "expected", "source": f"best of any {m}"}
+        out.append(expected | {"mae": expected_best(errors, m)})
+    return out
 
-# %% ../nbs/54_rank.ipynb #a942d385
-@threadpool_limits.wrap(limits=1) # small matrices: threads of the linear algebra would only wait for each other
+# %% ../nbs/54_rank.ipynb #2a8e530f
+@threadpool_limits.wrap(limits=1) # of small matrices: threads would only wait for each other
 def rank(
     sources: Sequence[SourceModel] | Library, # Source models, or a library of them
-    X: ArrayLike | Iterable[Any], # Raw inputs, or the table of descriptors if all sources read the same
+    X: ArrayLike | Iterable[Any], # Raw inputs, or the descriptors if all sources read the same
     y: ArrayLike, # Target, shape (n_samples,)
     *,
-    ids: Iterable[str] | None = None, # Models of the library, e.g. the index of a `query`; all if `None`
+    ids: Iterable[str] | None = None, # Models of the library (index of a `query`); all if `None`
     layers: Sequence[Layer] | None = None, # Hidden layers and "output"; all if `None`
     n_null: int = 100, # Most untrained networks for comparison; none if 0
     random_state: int | None = 0, # Seed of the untrained networks; `None` draws one
-) -> pd.DataFrame: # One row per source and layer, and the rows they are to be compared with, best first
+) -> pd.DataFrame: # A row per source and layer, and the rows beside them, best first
     """Order sources by the leave-one-out error of a ridge regression on each layer.
 
     Parameters
@@ -280,11 +344,11 @@ def rank(
     sources : Sequence[SourceModel] | Library
         Source models, or a library of them
     X : ArrayLike | Iterable[Any]
-        Raw inputs, or the table of descriptors if all sources read the same
+        Raw inputs, or the descriptors if all sources read the same
     y : ArrayLike
         Target, shape (n_samples,)
     ids : Iterable[str] | None, default=None
-        Models of the library, e.g. the index of a `query`; all if `None`
+        Models of the library (index of a `query`); all if `None`
     layers : Sequence[Layer] | None, default=None
         Hidden layers and "output"; all if `None`
     n_null : int, default=100
@@ -295,7 +359,7 @@ def rank(
     Returns
     -------
     pd.DataFrame
-        One row per source and layer, and the rows they are to be compared with, best first
+        A row per source and layer, and the rows beside them, best first
     """
     X = DescriptorTables(X)
     y = check_target(y, 5, varies=True)
@@ -303,18 +367,23 @@ def rank(
     names = source_names(sources, ids)
     random_state = settled(random_state)
     drawn = set(np.random.default_rng(random_state).permutation(len(names))[:n_null].tolist())
-    rows, null = [], []
-    for first, piece in source_pieces(sources, names):
-        read = read_layers(piece, X, layers)
-        about = [{"kind": "source", "source": names[first + i], "layer": l, **_about(piece[i]), "units": t.shape[1]} for i, l, t in read]
-        rows += [a | s for a, s in zip(about, _scores([t for _, _, t in read], y))]
-        chosen = [(first + i, s) for i, s in enumerate(piece) if first + i in drawn]
-        twins = [(k, s.untrained(random_state + k)) for k, s in chosen]
-        empty = [(k, twin) for k, twin in twins if twin is not None]
-        read = read_layers([s for _, s in empty], X, layers)
-        null += [{"source": empty[i][0], "layer": l, **s} for (i, l, _), s in zip(read, _scores([t for _, _, t in read], y))]
+    rows = []
+    null = []
+    for first, some in source_pieces(sources, names):
+        rows += _screen(names[first : first + len(some)], some, X, y, layers)
+        empty = []
+        places = []
+        for place, source in enumerate(some, first):
+            if place not in drawn: continue
+            if (twin := source.untrained(random_state + place)) is None: continue
+            empty.append(twin)
+            places.append(place)
+        null += _screen(places, empty, X, y, layers)
     if not rows: raise ValueError(f"none of the {len(names)} sources has a layer {layers}")
-    rows += [{"kind": "direct", "units": t.shape[1], **_scores([t], y)[0]} for t in X.tables.values()] + _null_rows(rows, pd.DataFrame(null))
-    table = pd.DataFrame(rows)
+    columns = ["source", "layer", "mae", "rmse", "logme"]
+    beside = _null_rows(rows, pd.DataFrame(null, columns=columns))
+    for table in X.tables.values():
+        rows.append({"kind": "direct", "units": table.shape[1], **_scores([table], y)[0]})
+    table = pd.DataFrame(rows + beside)
     table.insert(table.columns.get_loc("mae") + 1, "ratio", table["mae"] / _median_error(y))
     return table.sort_values("mae", kind="stable", ignore_index=True)
