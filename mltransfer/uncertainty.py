@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -17,7 +17,9 @@ from sklearn.base import BaseEstimator, OutlierMixin, RegressorMixin, clone
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length, gen_batches, get_tags, indexable
+from sklearn.utils import (
+    _safe_indexing, check_array, check_consistent_length, gen_batches, get_tags, indexable,
+)
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .core import as_rows, bad_rows, check_table, check_target, check_weight, fit_params
@@ -25,7 +27,7 @@ from .metrics import check_prediction
 from .splits import check_groups, group_folds
 
 # %% auto #0
-__all__ = ['bound_rank', 'plus_interval', 'ConformalRegressor', 'ApplicabilityDomain']
+__all__ = ['ConformalRegressor', 'ApplicabilityDomain']
 
 # %% ../nbs/61_uncertainty.ipynb #214bd281
 def bound_rank(
@@ -46,44 +48,47 @@ def bound_rank(
     int
         From 1 to n
     """
-    if not 0.5 <= level < 1: raise ValueError(f"level must be at least 0.5 and below 1, got {level}{'; write 0.9 for 90 %' if level >= 1 else ''}")
+    if not 0.5 <= level < 1:
+        slip = "; write 0.9 for 90 %" if level >= 1 else ""
+        raise ValueError(f"level must be at least 0.5 and below 1, got {level}{slip}")
     rank = math.ceil(round(level * (n + 1), 9))
-    if rank > n:
-        need, most = math.ceil(round(level / (1 - level), 9)), math.floor(1000 * n / (n + 1)) / 1000
-        raise ValueError(f"{n} rows give no finite interval at level {level}: it takes {need} rows, or a level of at most {most}")
-    return rank
+    if rank <= n: return rank
+    need = math.ceil(round(level / (1 - level), 9))
+    most = math.floor(1000 * n / (n + 1)) / 1000
+    remedy = f"it takes {need} rows, or a level of at most {most}"
+    raise ValueError(f"{n} rows give no finite interval at level {level}: {remedy}")
 
 
 def plus_interval(
-    predicted: ArrayLike, # For each new row the prediction of the model that has not seen training row i, shape (n_new, n_train)
-    residuals: ArrayLike, # Error of that model on training row i, in the unit of the target, shape (n_train,)
+    predicted: ArrayLike, # By the model that has not seen training row i, shape (n_new, n_train)
+    residuals: ArrayLike, # Error of that model on row i, in the unit of the target, (n_train,)
     level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
     *,
-    spread: ArrayLike = 1.0, # Expected size of the error of each new row, relative to the `residuals`; of one shape with `predicted`
+    spread: ArrayLike = 1.0, # Expected size of errors relative to `residuals`, (n_new, n_train)
 ) -> NDArray[np.float64]: # Lower and upper bound of each new row, shape (n_new, 2)
-    """Return jackknife+ or CV+ intervals from predictions and errors of models that have not seen the row.
+    """Return jackknife+ or CV+ intervals from predictions and errors on unseen rows.
 
     Parameters
     ----------
     predicted : ArrayLike
-        For each new row the prediction of the model that has not seen training row i, shape (n_new,
-        n_train)
+        By the model that has not seen training row i, shape (n_new, n_train)
     residuals : ArrayLike
-        Error of that model on training row i, in the unit of the target, shape (n_train,)
+        Error of that model on row i, in the unit of the target, (n_train,)
     level : float, default=0.9
         Share of new rows that the intervals should hold, from 0.5 to below 1
     spread : ArrayLike, default=1.0
-        Expected size of the error of each new row, relative to the `residuals`; of one shape with
-        `predicted`
+        Expected size of errors relative to `residuals`, (n_new, n_train)
 
     Returns
     -------
     NDArray[np.float64]
         Lower and upper bound of each new row, shape (n_new, 2)
     """
-    residuals, predicted = np.abs(check_target(residuals, n_min=1)), check_array(predicted, dtype=float)
+    residuals = np.abs(check_target(residuals, n_min=1))
+    predicted = check_array(predicted, dtype=float)
     n = len(residuals)
-    if predicted.shape[1] != n: raise ValueError(f"predicted has {predicted.shape[1]} columns, but there are {n} residuals")
+    if (width := predicted.shape[1]) != n:
+        raise ValueError(f"predicted has {width} columns, but there are {n} residuals")
     rank = bound_rank(n, level)
     half = residuals * np.asarray(spread, dtype=float)
     low = np.partition(predicted - half, n - rank, axis=1)[:, n - rank]
@@ -91,20 +96,26 @@ def plus_interval(
     return np.column_stack([low, high])
 
 # %% ../nbs/61_uncertainty.ipynb #51b0178a
-def _said(model: Any, domain: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _answered(model: Any, domain: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     "Prediction and spread of each row."
     predicted = np.asarray(column_or_1d(model.predict(X)), dtype=float)
-    spread = np.ones(len(predicted)) if domain is None else 1 - np.asarray(domain.score_samples(X), dtype=float)
-    if not (spread > 0).all(): raise ValueError("score_samples of domain must be minus a distance, below 1")
-    return predicted, spread
+    if domain is None: return predicted, np.ones(len(predicted))
+    spread = 1 - np.asarray(domain.score_samples(X), dtype=float)
+    if (spread > 0).all(): return predicted, spread
+    raise ValueError("score_samples of domain must be minus a distance, below 1")
+
+
+def _as_list(rows: Any) -> Any:
+    if rows is None or hasattr(rows, "shape") or hasattr(rows, "__array__"): return rows
+    return as_rows(rows)
 
 
 def _rows(X: Any, y: NDArray, groups: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
     "What belongs to each row, ready for indexing."
-    as_list = lambda v: v if v is None or hasattr(v, "shape") or hasattr(v, "__array__") else as_rows(v)
-    X, groups = indexable(as_list(X), as_list(groups))
+    X, groups = indexable(_as_list(X), _as_list(groups))
     check_consistent_length(X, y)
-    return {"X": X, "y": y, "groups": groups, "sample_weight": check_weight(sample_weight, y)}
+    weight = check_weight(sample_weight, y)
+    return {"X": X, "y": y, "groups": groups, "sample_weight": weight}
 
 
 def _fit(estimator: Any, rows: Mapping[str, Any], which: NDArray[np.intp]) -> Any:
@@ -112,41 +123,57 @@ def _fit(estimator: Any, rows: Mapping[str, Any], which: NDArray[np.intp]) -> An
     weight = rows["sample_weight"]
     if weight is not None: which = which[weight[which] > 0]
     own = {k: None if v is None else _safe_indexing(v, which) for k, v in rows.items()}
-    X, y = own.pop("X"), own.pop("y")
+    X = own.pop("X")
+    y = own.pop("y")
     return clone(estimator).fit(X, y, **fit_params(estimator, **own))
+
+# %% ../nbs/61_uncertainty.ipynb #6fee95d4
+class _Fold(NamedTuple):
+    "Model and domain of one fold, and their answers for the rows that they have not seen."
+    model: Any
+    domain: Any
+    predicted: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
 
 def _fit_fold(
     estimator: Any, domain: Any, rows: Mapping[str, Any], train: NDArray, test: NDArray, name: str,
-) -> tuple[Any, ...]:
-    "Model and domain of one fold, and what they predict for the rows that they have not seen."
+) -> _Fold:
+    "Fit one fold."
     try:
         model = _fit(estimator, rows, train)
         near = None if domain is None else clone(domain).fit(_safe_indexing(rows["X"], train))
     except ValueError as error:
+        left = f"{len(train)} of {len(train) + len(test)} rows"
         raise ValueError(
-            f"{name} leaves {len(train)} of {len(train) + len(test)} rows, on which the fit fails: {error}\n"
+            f"{name} leaves {left}, on which the fit fails: {error}\n"
             "Give more rows, or a larger cv, whose folds leave out fewer.") from error
-    return model, near, *_said(model, near, _safe_indexing(rows["X"], test))
+    return _Fold(model, near, *_answered(model, near, _safe_indexing(rows["X"], test)))
 
 # %% ../nbs/61_uncertainty.ipynb #db4ed61e
-def _folds(cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None) -> list[tuple[NDArray, NDArray]]:
+def _folds(
+    cv: Any, X: Any, y: NDArray, groups: Any, random_state: int | None,
+) -> list[tuple[NDArray, NDArray]]:
     "Training and test rows of folds that test every row once and tear no group."
     codes = check_groups(groups, len(y))
     if isinstance(cv, Integral):
-        what, n = "rows" if groups is None else "groups", int(codes.max()) + 1
+        what = "rows" if groups is None else "groups"
+        n = int(codes.max()) + 1
         if cv < 2: raise ValueError(f"cv={cv}: need at least 2 folds")
         if n < 2: raise ValueError(f"intervals take at least 2 {what}, got {n}")
         return group_folds(len(y), codes, cv, random_state)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning) # "groups are ignored": whether that tears one is checked below
+        # "groups are ignored": whether that tears one is checked below
+        warnings.simplefilter("ignore", UserWarning)
         folds = list(check_cv(cv).split(X, y, groups))
     times = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(y))
     if (times != 1).any():
         bad = [(int(i), int(times[i]), "times tested") for i in np.flatnonzero(times != 1)]
-        raise bad_rows("rows tested once", bad, len(y), f"Choose a splitter that tests every row once, not {cv}.")
+        remedy = f"Choose a splitter that tests every row once, not {cv}."
+        raise bad_rows("rows tested once", bad, len(y), remedy)
     if any(np.isin(codes[test], codes[train]).any() for train, test in folds):
-        raise ValueError(f"cv={cv} puts rows of one group on both sides; give a number of folds, or a splitter that keeps groups")
+        remedy = "give a number of folds, or a splitter that keeps groups"
+        raise ValueError(f"cv={cv} puts rows of one group on both sides; {remedy}")
     return folds
 
 # %% ../nbs/61_uncertainty.ipynb #0b59ea38
@@ -156,13 +183,11 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : RegressorMixin
-        The whole procedure: a model, a pipeline on raw inputs, a search; never fitted itself
+        The whole procedure: a model, pipeline or search; never fitted
     cv : int | BaseCrossValidator, default=10
-        Random folds at most, >= 2 (fewer if there are fewer rows or groups), or a splitter that
-        tests every row once
+        Random folds at most, >= 2; or a splitter, see above
     domain : OutlierMixin | None, default=None
-        An `ApplicabilityDomain` (or a pipeline that ends in one) widens intervals far from the
-        training rows
+        An `ApplicabilityDomain` widens intervals far away
     random_state : int | None, default=0
         Seed of the folds
     n_jobs : int | None, default=1
@@ -171,62 +196,85 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: RegressorMixin, # The whole procedure: a model, a pipeline on raw inputs, a search; never fitted itself
+        estimator: RegressorMixin, # The whole procedure: a model, pipeline or search; never fitted
         *,
-        cv: int | BaseCrossValidator = 10, # Random folds at most, >= 2 (fewer if there are fewer rows or groups), or a splitter that tests every row once
-        domain: OutlierMixin | None = None, # An `ApplicabilityDomain` (or a pipeline that ends in one) widens intervals far from the training rows
+        cv: int | BaseCrossValidator = 10, # Random folds at most, >= 2; or a splitter, see above
+        domain: OutlierMixin | None = None, # An `ApplicabilityDomain` widens intervals far away
         random_state: int | None = 0, # Seed of the folds
         n_jobs: int | None = 1, # Worker processes; -1 for all cores; the result is the same
     ):
-        self.estimator, self.cv, self.domain = estimator, cv, domain
-        self.random_state, self.n_jobs = random_state, n_jobs
+        self.estimator = estimator
+        self.cv = cv
+        self.domain = domain
+        self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(
         self,
-        X: Any, # Whatever `estimator` takes: raw inputs or a table, shape (n_samples,) or (n_samples, n_features)
+        X: Any, # What `estimator` takes: raw inputs (n_samples,) or a table (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
-        groups: Iterable[Any] | None = None, # Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
-        sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
+        groups: Iterable[Any] | None = None, # Group of each row, kept in one fold
+        sample_weight: ArrayLike | None = None, # Of each row, >= 0, for fits; intervals count rows
     ) -> ConformalRegressor: # Itself
-        """Fit all rows and each fold; sets `model_`, `models_` and, per row, `fold_`, `predicted_` (unseen), `spread_`, `residuals_` and `counted_` (weight above 0).
+        """Fit all rows and each fold; groups and weights go to fits that take them.
 
         Parameters
         ----------
         X : Any
-            Whatever `estimator` takes: raw inputs or a table, shape (n_samples,) or (n_samples,
-            n_features)
+            What `estimator` takes: raw inputs (n_samples,) or a table (n_samples, n_features)
         y : ArrayLike
             Target, shape (n_samples,)
         groups : Iterable[Any] | None, default=None
-            Group of each row, kept in one fold; also handed to an `estimator` whose `fit` takes it
+            Group of each row, kept in one fold
         sample_weight : ArrayLike | None, default=None
-            Weight of each row, >= 0, handed to every fit; intervals count rows, not weights
+            Of each row, >= 0, for fits; intervals count rows
 
         Returns
         -------
         ConformalRegressor
             Itself
         """
-        if y is None: raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
-        y = check_target(column_or_1d(y, warn=True))
-        rows = _rows(X, y, groups, sample_weight)
-        y, folds = rows["y"], _folds(self.cv, rows["X"], rows["y"], rows["groups"], self.random_state)
-        self.model_ = _fit(self.estimator, rows, np.arange(len(y))) # first: its errors name rows of X
+        if y is None:
+            raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
+        rows = _rows(X, check_target(column_or_1d(y, warn=True)), groups, sample_weight)
+        y = rows["y"]
+        folds = _folds(self.cv, rows["X"], y, rows["groups"], self.random_state)
+        # first: its errors name rows of X
+        self.model_ = _fit(self.estimator, rows, np.arange(len(y)))
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.model_, name): setattr(self, name, getattr(self.model_, name))
-        jobs = (delayed(_fit_fold)(self.estimator, self.domain, rows, *fold, f"fold {k} of {len(folds)}")
-                for k, fold in enumerate(folds, 1))
-        fitted = Parallel(n_jobs=self.n_jobs)(jobs)
-        self.models_ = [(model, domain) for model, domain, _, _ in fitted]
-        self.fold_, self.predicted_, self.spread_ = np.empty(len(y), dtype=int), np.empty(len(y)), np.empty(len(y))
-        for k, ((_, test), (_, _, predicted, spread)) in enumerate(zip(folds, fitted)):
-            self.fold_[test], self.predicted_[test], self.spread_[test] = k, predicted, spread
+        fit = lambda k, fold: delayed(_fit_fold)(
+            self.estimator, self.domain, rows, *fold, f"fold {k} of {len(folds)}")
+        fitted = Parallel(n_jobs=self.n_jobs)(fit(k, fold) for k, fold in enumerate(folds, 1))
+        self.models_ = [(fold.model, fold.domain) for fold in fitted]
+        self.fold_ = np.empty(len(y), dtype=int)
+        self.predicted_ = np.empty(len(y))
+        self.spread_ = np.empty(len(y))
+        for k, ((_, test), fold) in enumerate(zip(folds, fitted)):
+            self.fold_[test] = k
+            self.predicted_[test] = fold.predicted
+            self.spread_[test] = fold.spread
         self.residuals_ = np.subtract(*check_prediction(y, self.predicted_))
-        self.counted_ = np.ones(len(y), bool) if rows["sample_weight"] is None else rows["sample_weight"] > 0
+        weight = rows["sample_weight"]
+        self.counted_ = np.ones(len(y), bool) if weight is None else weight > 0
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        "Predict with the model that has seen all rows."
+    def predict(
+        self,
+        X: Any, # New materials, as in `fit`
+    ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
+        """Predict with the model that has seen all rows.
+
+        Parameters
+        ----------
+        X : Any
+            New materials, as in `fit`
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self)
         return self.model_.predict(X)
 
@@ -234,7 +282,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         self,
         X: Any, # New materials, as in `fit`
         level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
-    ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, shape (n_samples, 2)
+    ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, (n_samples, 2)
         """Return the CV+ interval of each row.
 
         Parameters
@@ -247,21 +295,32 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         NDArray[np.float64]
-            Lower and upper bound, in the unit of the target, shape (n_samples, 2)
+            Lower and upper bound, in the unit of the target, (n_samples, 2)
         """
         check_is_fitted(self)
         bound_rank(int(self.counted_.sum()), level) # a wrong level is named before the models work
-        said = Parallel(n_jobs=self.n_jobs)(delayed(_said)(*pair, X) for pair in self.models_)
-        predicted, spread = (np.column_stack(columns) for columns in zip(*said))
-        relative, k = (self.residuals_ / self.spread_)[self.counted_], self.fold_[self.counted_]
-        batches = gen_batches(len(predicted), max(1, 10**7 // len(k))) # 10^7 numbers at a time
-        return np.vstack([plus_interval(predicted[b][:, k], relative, level, spread=spread[b][:, k]) for b in batches])
+        return _intervals(self, X, level)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
-        if self.domain is not None: tags.input_tags.sparse &= get_tags(self.domain).input_tags.sparse
+        if self.domain is not None:
+            tags.input_tags.sparse &= get_tags(self.domain).input_tags.sparse
         return tags
+
+# %% ../nbs/61_uncertainty.ipynb #cfab69b3
+def _intervals(model: ConformalRegressor, X: Any, level: float) -> NDArray[np.float64]:
+    "CV+ intervals of new rows, a batch of rows at a time."
+    calls = (delayed(_answered)(*pair, X) for pair in model.models_)
+    answers = Parallel(n_jobs=model.n_jobs)(calls)
+    predicted, spread = (np.column_stack(columns) for columns in zip(*answers))
+    relative = (model.residuals_ / model.spread_)[model.counted_]
+    fold = model.fold_[model.counted_]
+    bounds = []
+    for batch in gen_batches(len(predicted), max(1, 10**7 // len(fold))): # 10^7 numbers at a time
+        own = spread[batch][:, fold]
+        bounds.append(plus_interval(predicted[batch][:, fold], relative, level, spread=own))
+    return np.vstack(bounds)
 
 # %% ../nbs/61_uncertainty.ipynb #8ec55f00
 class ApplicabilityDomain(OutlierMixin, BaseEstimator):
@@ -281,14 +340,15 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         *,
         level: float = 0.95, # Share of the training rows that are inside, between 0 and 1
     ):
-        self.n_neighbors, self.level = n_neighbors, level
+        self.n_neighbors = n_neighbors
+        self.level = level
 
     def fit(
         self,
         X: ArrayLike, # Descriptors of the training rows, shape (n_samples, n_features)
         y: ArrayLike | None = None, # Ignored
     ) -> ApplicabilityDomain: # Itself
-        """Measure each training row by the others; sets `typical_`, their median distance, and `threshold_`, the distance (in units of it) where the outside begins.
+        """Measure each training row by the others.
 
         Parameters
         ----------
@@ -303,12 +363,16 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
             Itself
         """
         X = self._table(X, reset=True)
-        if not 1 <= self.n_neighbors < len(X): raise ValueError(f"n_neighbors={self.n_neighbors}: need 1 to {len(X) - 1} for {len(X)} samples")
-        if not 0 < self.level < 1: raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+        k = self.n_neighbors
+        n = len(X)
+        if not 1 <= k < n: raise ValueError(f"n_neighbors={k}: need 1 to {n - 1} for {n} samples")
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
         self.scaler_ = StandardScaler().fit(X)
-        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.scaler_.transform(X))
+        self.neighbors_ = NearestNeighbors(n_neighbors=k).fit(self.scaler_.transform(X))
         own = self.neighbors_.kneighbors()[0].mean(axis=1)
-        self.typical_ = float(np.median(own)) or 1.0 # most rows are copies of each other: plain distances
+        # if most rows are copies of each other: plain distances
+        self.typical_ = float(np.median(own)) or 1.0
         self.threshold_ = float(np.quantile(own, self.level)) / self.typical_
         self.offset_ = -self.threshold_ # scikit-learn's word for it
         return self
@@ -333,17 +397,60 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         Z = self.scaler_.transform(self._table(X, reset=False))
         return self.neighbors_.kneighbors(Z)[0].mean(axis=1) / self.typical_
 
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        "Return minus the distance."
+    def score_samples(
+        self,
+        X: ArrayLike, # Descriptors, shape (n_samples, n_features)
+    ) -> NDArray[np.float64]: # From 0 down, shape (n_samples,)
+        """Return minus the distance.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            From 0 down, shape (n_samples,)
+        """
         return -self.distance(X)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        "Return how far inside a row is; negative outside."
+    def decision_function(
+        self,
+        X: ArrayLike, # Descriptors, shape (n_samples, n_features)
+    ) -> NDArray[np.float64]: # In units of the typical distance, shape (n_samples,)
+        """Return how far inside a row is; negative outside.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In units of the typical distance, shape (n_samples,)
+        """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        "Return 1 for rows inside, -1 for rows outside."
+    def predict(
+        self,
+        X: ArrayLike, # Descriptors, shape (n_samples, n_features)
+    ) -> NDArray[np.int64]: # Shape (n_samples,)
+        """Return 1 for rows inside, -1 for rows outside.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.int64]
+            Shape (n_samples,)
+        """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def _table(self, X: ArrayLike, reset: bool) -> NDArray[np.float64]:
-        return check_table(validate_data(self, X, dtype=float, ensure_all_finite=False, reset=reset))
+        return check_table(validate_data(
+            self, X, dtype=float, ensure_all_finite=False, reset=reset))
