@@ -24,7 +24,7 @@ from .splits import check_groups, group_folds
 from .training import Schedule, masked_loss, no_denormals
 
 # %% auto #0
-__all__ = ['begin_from', 'FineTune']
+__all__ = ['FineTune']
 
 # %% ../nbs/55_finetune.ipynb #9904e734
 def _position(name: str) -> int:
@@ -32,14 +32,24 @@ def _position(name: str) -> int:
     return int(name.split(".")[1])
 
 
+def _line(
+    x: NDArray[np.float64], label: NDArray[np.float64], weight: NDArray[np.float64] | None,
+) -> tuple[float, float]:
+    "Weighted mean of `x`, and slope of the line from it to the standardised `label`."
+    middle = np.average(x, weights=weight)
+    spread = (x - middle) * (1 if weight is None else weight)
+    slope = spread @ label / max(spread @ (x - middle), np.finfo(np.float32).tiny)
+    return middle, slope
+
+
 def begin_from(
     source: SourceModel, # Source that is trained on
     keep: int | None, # Output to keep; a new one if `None`
     x: Tensor, # Inputs, shape (n_samples, n_in)
-    label: NDArray[np.float64], # Standardised target, shape (n_samples,), to which a kept output is brought by a line
+    label: NDArray[np.float64], # Standardised target, shape (n_samples,)
     random_state: int, # Seed of a new output
     *,
-    sample_weight: NDArray[np.float64] | None = None, # Weight of each row in that line; all alike if `None`
+    sample_weight: NDArray[np.float64] | None = None, # Of each row in that line; alike if `None`
 ) -> tuple[Network, dict[str, Tensor]]: # A network with one output, and the weights to begin with
     """Take the body of a source, with a new last layer or with one output of the old one.
 
@@ -52,31 +62,31 @@ def begin_from(
     x : Tensor
         Inputs, shape (n_samples, n_in)
     label : NDArray[np.float64]
-        Standardised target, shape (n_samples,), to which a kept output is brought by a line
+        Standardised target, shape (n_samples,)
     random_state : int
         Seed of a new output
     sample_weight : NDArray[np.float64] | None, default=None
-        Weight of each row in that line; all alike if `None`
+        Of each row in that line; alike if `None`
 
     Returns
     -------
     tuple[Network, dict[str, Tensor]]
         A network with one output, and the weights to begin with
     """
-    spec, n_tasks = source.net.spec(), len(source.tasks)
-    net = build_network(spec | {"widths": [*spec["widths"][:-1], 1]}, random_state=random_state)
+    spec = source.net.spec()
+    one_output = spec | {"widths": [*spec["widths"][:-1], 1]}
+    net = build_network(one_output, random_state=random_state)
     last = f"layers.{len(net.layers) - 1}."
-    known, begin = source.net.state_dict(), {}
-    with torch.no_grad(): said = source.net(x)[:, keep or 0].numpy().astype(float)
-    middle = np.average(said, weights=sample_weight)
-    spread = (said - middle) * (1 if sample_weight is None else sample_weight)
-    slope = spread @ label / max(spread @ (said - middle), np.finfo(np.float32).tiny)
+    known = source.net.state_dict()
+    with torch.no_grad(): predicted = source.net(x)[:, keep or 0].numpy().astype(float)
+    middle, slope = _line(predicted, label, sample_weight)
+    begin: dict[str, Tensor] = {}
     for name, new in net.state_dict().items():
         output = name in (last + "weight", last + "bias")
         if not name.startswith(last): begin[name] = known[name].clone()
         elif keep is None: begin[name] = torch.zeros_like(new) if output else new
         else:
-            begin[name] = known[name].unflatten(0, (n_tasks, -1))[keep]
+            begin[name] = known[name].unflatten(0, (len(source.tasks), -1))[keep]
             if output: begin[name] = begin[name] * slope - middle * slope * name.endswith("bias")
     return net, begin
 
@@ -86,38 +96,50 @@ class _Members:
 
     def __init__(self, net: Network, begin: dict[str, Tensor], decay: float, n: int):
         self.net, self.begin, self.n = net, begin, n
-        self.steps = {k: decay ** (len(net.layers) - 1 - _position(k)) for k in begin}
+        last = len(net.layers) - 1
+        self.steps = {k: decay ** (last - _position(k)) for k in begin}
         self.moved = {k: torch.zeros(n, *w.shape) for k, w in begin.items()}
 
     def outputs(self, x: Tensor, training: bool = False) -> Tensor:
         "Predictions, shape (n_members, n_samples, 1)."
         self.net.train(training)
         weights = {k: w + self.steps[k] * self.moved[k] for k, w in self.begin.items()}
-        return vmap(lambda w: functional_call(self.net, w, (x,)), randomness="different")(weights)
+        each = lambda w: functional_call(self.net, w, (x,))
+        return vmap(each, randomness="different")(weights)
 
     @no_denormals
     def train(
-        self, first: int, x: Tensor, learn: Tensor, stop: Tensor, schedule: Schedule, weight: Tensor | None,
+        self, first: int, x: Tensor, learn: Tensor, stop: Tensor, schedule: Schedule,
+        weight: Tensor | None,
     ) -> None:
-        "Train layers from `first` on; every member keeps what was best for its own labels in `stop`, where it began included."
+        """Train layers from `first` on.
+
+        Every member keeps what was best for its own labels in `stop`, where it began included."""
         free = [d.requires_grad_() for k, d in self.moved.items() if _position(k) >= first]
         n_steps = max(1, int((~learn[0].isnan()).sum()) // schedule.batch_size)
-        optimizer = torch.optim.AdamW(free, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=schedule.epochs * n_steps)
-        error, since = torch.full((self.n,), torch.inf), torch.zeros(self.n, dtype=torch.long)
+        rate = schedule.learning_rate
+        how = {"weight_decay": schedule.weight_decay, "fused": True}
+        optimizer = torch.optim.AdamW(free, lr=rate, **how)
+        total = schedule.epochs * n_steps
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=total)
+        error = torch.full((self.n,), torch.inf)
+        since = torch.zeros(self.n, dtype=torch.long)
         best = {k: d.detach().clone() for k, d in self.moved.items()}
         for epoch in range(schedule.epochs + 1):
             with torch.no_grad(): found = masked_loss(self.outputs(x), stop, schedule.loss, weight)
             better = found < error
-            error, since = torch.where(better, found, error), since.masked_fill(better, epoch)
+            error = torch.where(better, found, error)
+            since = since.masked_fill(better, epoch)
             for k, d in self.moved.items(): best[k][better] = d.detach()[better]
             if epoch == schedule.epochs or epoch - since.max() >= schedule.patience: break
-            for rows in torch.randperm(len(x), generator=self.net.generator).tensor_split(n_steps):
+            order = torch.randperm(len(x), generator=self.net.generator)
+            for rows in order.tensor_split(n_steps):
                 optimizer.zero_grad()
                 own = None if weight is None else weight[rows]
                 found = self.outputs(x[rows], training=True)
                 masked_loss(found, learn[:, rows], schedule.loss, own).sum().backward()
-                optimizer.step(); cycle.step()
+                optimizer.step()
+                cycle.step()
         self.moved = best
 
 # %% ../nbs/55_finetune.ipynb #68220d44
@@ -126,19 +148,26 @@ def _stages(model: FineTune, n_layers: int) -> list[int]:
     unfrozen = model.unfrozen
     number = isinstance(unfrozen, (int, np.integer)) and not isinstance(unfrozen, bool)
     if not (number and 1 <= unfrozen <= n_layers) and unfrozen not in ("gradual", "all"):
-        raise ValueError(f"unfrozen is \"gradual\", \"all\" or a number of layers from 1 to {n_layers}, got {unfrozen!r}")
-    if not 0 < model.decay <= 1: raise ValueError(f"decay is above 0 and at most 1, got {model.decay}")
-    if model.n_splits < 2 or model.n_repeats < 1: raise ValueError(f"need 2 folds and 1 repeat or more, got n_splits={model.n_splits} and n_repeats={model.n_repeats}")
+        options = f'"gradual", "all" or a number of layers from 1 to {n_layers}'
+        raise ValueError(f"unfrozen is {options}, got {unfrozen!r}")
+    if not 0 < model.decay <= 1:
+        raise ValueError(f"decay is above 0 and at most 1, got {model.decay}")
+    if model.n_splits < 2 or model.n_repeats < 1:
+        found = f"n_splits={model.n_splits} and n_repeats={model.n_repeats}"
+        raise ValueError(f"need 2 folds and 1 repeat or more, got {found}")
     if unfrozen == "all": return [0]
     if unfrozen != "gradual": return [n_layers - unfrozen]
     return [n_layers - 2**k for k in range(n_layers) if 2**k < n_layers] + [0]
 
 
 def _check_source(source: SourceModel, keep: int | None) -> None:
-    if not is_source(source): raise ValueError(f"source must be one SourceModel, got {type(source).__name__}")
+    if not is_source(source):
+        raise ValueError(f"source must be one SourceModel, got {type(source).__name__}")
     source.trainable() # or an error that says why not
-    if keep is not None and not 0 <= keep < len(source.tasks):
-        raise ValueError(f"keep is a position from 0 to {len(source.tasks) - 1} in the tasks of the source, got {keep}")
+    n = len(source.tasks)
+    if keep is not None and not 0 <= keep < n:
+        places = f"a position from 0 to {n - 1} in the tasks of the source"
+        raise ValueError(f"keep is {places}, got {keep}")
 
 
 @contextmanager
@@ -160,33 +189,50 @@ def _rows(
     model: FineTune, X: Iterable[Any], y: ArrayLike, groups: Any, sample_weight: ArrayLike | None,
 ) -> tuple[Tensor, NDArray, NDArray | None, NDArray | None]:
     "Inputs, target, weights and groups, without rows of weight zero."
-    x, y = _read(model, X, reset=True), check_target(column_or_1d(y, warn=True))
+    x = _read(model, X, reset=True)
+    y = check_target(column_or_1d(y, warn=True))
     if len(x) != len(y): raise ValueError(f"X has {len(x)} rows, but y has {len(y)}")
-    weight, codes = check_weight(sample_weight, y), None if groups is None else check_groups(groups, len(y))
+    weight = check_weight(sample_weight, y)
+    codes = None if groups is None else check_groups(groups, len(y))
     if weight is not None and not weight.all():
         some = np.flatnonzero(weight)
-        x, y, weight, codes = x[some], y[some], weight[some], None if codes is None else codes[some]
+        x = x[some]
+        y = y[some]
+        weight = weight[some]
+        if codes is not None: codes = codes[some]
     if codes is not None and (k := len(np.unique(codes))) < 2:
-        raise ValueError(f"members stop on groups that they have not seen: need at least 2 groups, got {k}")
+        unseen = "members stop on groups that they have not seen"
+        raise ValueError(f"{unseen}: need at least 2 groups, got {k}")
     return x, check_target(y, model.n_splits, varies=True), weight, codes
+
+
+def _hidden_from(
+    label: NDArray[np.float64], folds: list[tuple[NDArray, NDArray]],
+) -> tuple[Tensor, Tensor]:
+    "Labels that each member learns from, and those that it stops on; NaN where it must not look."
+    learn = torch.tensor(label, dtype=torch.float32).repeat(len(folds), 1).unsqueeze(-1)
+    stop = learn.clone()
+    for member, (rows, own) in enumerate(folds):
+        learn[member, own] = torch.nan
+        stop[member, rows] = torch.nan
+    return learn, stop
 
 # %% ../nbs/55_finetune.ipynb #ab1c2f15
 class FineTune(RegressorMixin, BaseEstimator):
-    """Train on from a source network; the prediction is the mean of members that each stop on a fold of their own.
+    """Train on from a source network; members stop on folds of their own, and their mean predicts.
 
     Parameters
     ----------
     source : SourceModel
         Pretrained source with a network; never changed
     keep : int | None, default=None
-        Output of the source to go on with, if the target is the same property; a new last layer if
-        `None`
+        Output to go on with (same property); a new last layer if `None`
     unfrozen : Literal["gradual", "all"] | int, default="gradual"
-        Layers that are trained, a number counts from the output, > 0
+        Layers to train, from the output
     decay : float, default=1.0
-        Step size of each layer relative to that of the next, above 0, at most 1
+        Step of each layer relative to that of the next, above 0, at most 1
     schedule : Schedule, default=Schedule()
-        How each stage is trained; weight decay pulls to the source
+        How each stage is trained; decay pulls to the source
     n_splits : int, default=5
         Folds of the training rows, >= 2
     n_repeats : int, default=2
@@ -199,10 +245,10 @@ class FineTune(RegressorMixin, BaseEstimator):
         self,
         source: SourceModel, # Pretrained source with a network; never changed
         *,
-        keep: int | None = None, # Output of the source to go on with, if the target is the same property; a new last layer if `None`
-        unfrozen: Literal["gradual", "all"] | int = "gradual", # Layers that are trained, a number counts from the output, > 0
-        decay: float = 1.0, # Step size of each layer relative to that of the next, above 0, at most 1
-        schedule: Schedule = Schedule(), # How each stage is trained; weight decay pulls to the source
+        keep: int | None = None, # Output to go on with (same property); a new last layer if `None`
+        unfrozen: Literal["gradual", "all"] | int = "gradual", # Layers to train, from the output
+        decay: float = 1.0, # Step of each layer relative to that of the next, above 0, at most 1
+        schedule: Schedule = Schedule(), # How each stage is trained; decay pulls to the source
         n_splits: int = 5, # Folds of the training rows, >= 2
         n_repeats: int = 2, # How often they are drawn; there are n_splits * n_repeats members
         random_state: int | None = 0, # Seed of the folds, the order of rows and the new layer
@@ -223,7 +269,7 @@ class FineTune(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> FineTune: # Itself
-        """Train all members; sets `members_` and `scaling_` (mean and spread of `y`).
+        """Train all members.
 
         Parameters
         ----------
@@ -250,19 +296,33 @@ class FineTune(RegressorMixin, BaseEstimator):
         middle = np.average(y, weights=weight)
         self.scaling_ = middle, np.sqrt(np.average((y - middle) ** 2, weights=weight))
         label = (y - middle) / self.scaling_[1]
-        learn = torch.tensor(label, dtype=torch.float32).repeat(len(folds), 1).unsqueeze(-1)
-        stop = learn.clone()
-        for m, (rows, own) in enumerate(folds): learn[m, own], stop[m, rows] = torch.nan, torch.nan
-        own = None if weight is None else torch.tensor(weight, dtype=torch.float32).unsqueeze(-1)
+        learn, stop = _hidden_from(label, folds)
         begin = begin_from(self.source, self.keep, x, label, first, sample_weight=weight)
+        own = None if weight is None else torch.tensor(weight, dtype=torch.float32).unsqueeze(-1)
         self.members_ = _Members(*begin, self.decay, len(folds))
         with _alone(), self.members_.net.seeded(first):
             for layer in stages: self.members_.train(layer, x, learn, stop, self.schedule, own)
         return self
 
-    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
-        "Average the predictions of the members, in the unit of the target."
+    def predict(
+        self,
+        X: Iterable[Any], # Raw inputs, or the descriptor table of the source
+    ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
+        """Average the predictions of the members.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the source
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self)
+        inputs = _read(self, X, reset=False)
         with torch.no_grad(): # some rows at a time, so that memory does not grow with their number
-            found = [self.members_.outputs(x).mean(0) for x in _read(self, X, reset=False).split(ROWS)]
-        return torch.cat(found)[:, 0].numpy().astype(float) * self.scaling_[1] + self.scaling_[0]
+            found = [self.members_.outputs(x).mean(0) for x in inputs.split(ROWS)]
+        middle, spread = self.scaling_
+        return torch.cat(found)[:, 0].numpy().astype(float) * spread + middle

@@ -45,16 +45,26 @@ def _tables(sources: list[SourceModel], X: Any) -> Iterator[tuple[slice, list[An
     return row_blocks(lambda rows: describe_each(sources, rows), X, ROWS)
 
 # %% ../nbs/51_transfer.ipynb #41dc3234
-def _places(sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"]) -> list[tuple[int, Layer, int]]:
+def _check_layer(source: SourceModel, at: int, layer: Layer) -> None:
+    "Refuse a layer that a source has not."
+    n = len(source.widths)
+    if layer == "output" or -n <= layer < n: return
+    which = f"source {at} ({source.architecture}) has {n} hidden layers"
+    raise ValueError(f"{which}; there is no layer {layer!r}")
+
+
+def _places(
+    sources: list[SourceModel], layers: Sequence[Layer] | Literal["all"],
+) -> list[tuple[int, Layer, int]]:
     "Source, layer and number of units of each block of columns."
-    if isinstance(layers, (int, str)) and layers != "all": raise ValueError(f"layers is a sequence such as ({layers!r},), or \"all\"; got {layers!r}")
+    if isinstance(layers, (int, str)) and layers != "all":
+        raise ValueError(f'layers is a sequence such as ({layers!r},), or "all"; got {layers!r}')
     out = []
-    for i, s in enumerate(sources):
-        hidden = s.widths
-        for layer in range(len(hidden)) if layers == "all" else layers:
-            if layer != "output" and not -len(hidden) <= layer < len(hidden):
-                raise ValueError(f"source {i} ({s.architecture}) has {len(hidden)} hidden layers; there is no layer {layer!r}")
-            out.append((i, layer, len(s.tasks) if layer == "output" else hidden[layer]))
+    for i, source in enumerate(sources):
+        for layer in range(len(source.widths)) if layers == "all" else layers:
+            _check_layer(source, i, layer)
+            width = len(source.tasks) if layer == "output" else source.widths[layer]
+            out.append((i, layer, width))
     return out
 
 # %% ../nbs/51_transfer.ipynb #4d65f175
@@ -66,11 +76,11 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
     sources : SourceModel | Sequence[SourceModel]
         Pretrained sources; never changed
     layers : Sequence[Layer] | Literal["all"], default=(-1,)
-        Hidden layers to read, -1 for the last; "output" for predictions
+        Hidden ones, -1 is the last; or "output"
     activation : Literal["pre", "post"], default="post"
         Before or after the non-linearity
     n_units : int | None, default=None
-        Size of a random subset of all these units, > 0; `None` keeps all
+        Size of a random subset of these units, > 0; `None` keeps all
     random_state : int | None, default=0
         Seed of the subset
     """
@@ -79,9 +89,9 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         self,
         sources: SourceModel | Sequence[SourceModel], # Pretrained sources; never changed
         *,
-        layers: Sequence[Layer] | Literal["all"] = (-1,), # Hidden layers to read, -1 for the last; "output" for predictions
+        layers: Sequence[Layer] | Literal["all"] = (-1,), # Hidden ones, -1 is the last; or "output"
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
-        n_units: int | None = None, # Size of a random subset of all these units, > 0; `None` keeps all
+        n_units: int | None = None, # Size of a random subset of these units, > 0; `None` keeps all
         random_state: int | None = 0, # Seed of the subset
     ):
         self.sources = sources
@@ -95,7 +105,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
-        """Check that the sources can read `X`, and draw the subset; sets `units_`, the columns that are kept.
+        """Check that the sources can read `X`, and draw the subset; sets `units_`, the columns kept.
 
         Parameters
         ----------
@@ -109,33 +119,39 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         FrozenFeatures
             Itself
         """
-        sources, X = _check_sources(self.sources), _given(self, X, reset=True)
-        if self.activation not in ("pre", "post"): raise ValueError(f"activation must be \"pre\" or \"post\", got {self.activation!r}")
+        sources = _check_sources(self.sources)
+        X = _given(self, X, reset=True)
+        if self.activation not in ("pre", "post"):
+            raise ValueError(f'activation must be "pre" or "post", got {self.activation!r}')
         n = sum(width for *_, width in _places(sources, self.layers))
-        if self.n_units is not None and not 1 <= self.n_units <= n: raise ValueError(f"n_units={self.n_units}: the chosen layers have {n} units")
+        k = self.n_units
+        if k is not None and not 1 <= k <= n:
+            raise ValueError(f"n_units={k}: the chosen layers have {n} units")
         rng = np.random.default_rng(self.random_state)
-        self.units_ = np.arange(n) if self.n_units is None else np.sort(rng.permutation(n)[:self.n_units])
+        self.units_ = np.arange(n) if k is None else np.sort(rng.permutation(n)[:k])
         describe_each(sources, X[:1])
         return self
 
     def transform(
         self,
-        X: Iterable[Any], # Raw inputs, or the descriptor table of the sources, shape (n_samples, n_features)
-    ) -> NDArray[np.float32]: # Activations, shape (n_samples, units of all layers and sources, or n_units)
-        """Map each material to the activations of the chosen layers; each block is written to its place, so that there is one copy.
+        X: Iterable[Any], # Raw inputs, or the descriptor table, shape (n_samples, n_features)
+    ) -> NDArray[np.float32]: # Shape (n_samples, units of all layers and sources, or n_units)
+        """Map each material to the activations of the chosen layers.
 
         Parameters
         ----------
         X : Iterable[Any]
-            Raw inputs, or the descriptor table of the sources, shape (n_samples, n_features)
+            Raw inputs, or the descriptor table, shape (n_samples, n_features)
 
         Returns
         -------
         NDArray[np.float32]
-            Activations, shape (n_samples, units of all layers and sources, or n_units)
+            Shape (n_samples, units of all layers and sources, or n_units)
         """
         check_is_fitted(self)
-        sources, X = _check_sources(self.sources), _given(self, X, reset=False)
+        sources = _check_sources(self.sources)
+        X = _given(self, X, reset=False)
+        # each block is written to its place, so that there is one copy
         out = np.empty((len(X), len(self.units_)), np.float32)
         for rows, tables in _tables(sources, X):
             begin = 0
@@ -147,8 +163,22 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
                 begin += width
         return out
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        "Return source, layer and unit of each column."
+    def get_feature_names_out(
+        self,
+        input_features: Any = None, # Ignored
+    ) -> NDArray[np.object_]: # Shape (n_units,)
+        """Return source, layer and unit of each column.
+
+        Parameters
+        ----------
+        input_features : Any, default=None
+            Ignored
+
+        Returns
+        -------
+        NDArray[np.object_]
+            Shape (n_units,)
+        """
         check_is_fitted(self)
         places = _places(_check_sources(self.sources), self.layers)
         names = [f"source{i}:layer{layer}:{j}" for i, layer, width in places for j in range(width)]
@@ -161,12 +191,12 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     sources : SourceModel | Sequence[SourceModel]
-        Pretrained sources of the same tasks; never changed
+        Pretrained, of the same tasks; never changed
     """
 
     def __init__(
         self,
-        sources: SourceModel | Sequence[SourceModel], # Pretrained sources of the same tasks; never changed
+        sources: SourceModel | Sequence[SourceModel], # Pretrained, of the same tasks; never changed
     ):
         self.sources = sources
 
@@ -189,16 +219,19 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         SourcePrediction
             Itself
         """
-        tasks = {s.tasks for s in _check_sources(self.sources)}
-        if len(tasks) > 1: raise ValueError(f"sources predict {len(tasks)} different lists of tasks; average only like with like")
-        describe_each(_check_sources(self.sources), _given(self, X, reset=True)[:1])
+        sources = _check_sources(self.sources)
+        tasks = {source.tasks for source in sources}
+        if len(tasks) > 1:
+            found = f"sources predict {len(tasks)} different lists of tasks"
+            raise ValueError(f"{found}; average only like with like")
+        describe_each(sources, _given(self, X, reset=True)[:1])
         self.tasks_ = tasks.pop()
         return self
 
     def transform(
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
-    ) -> NDArray[np.float64]: # Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
+    ) -> NDArray[np.float64]: # Means in the unit of each task, shape (n_samples, n_tasks)
         """Average the sources' predictions.
 
         Parameters
@@ -209,54 +242,73 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         Returns
         -------
         NDArray[np.float64]
-            Mean prediction, in the unit of each task, shape (n_samples, n_tasks)
+            Means in the unit of each task, shape (n_samples, n_tasks)
         """
         check_is_fitted(self)
-        sources, X = _check_sources(self.sources), _given(self, X, reset=False)
+        sources = _check_sources(self.sources)
+        X = _given(self, X, reset=False)
         out = np.empty((len(X), len(self.tasks_)))
         for rows, tables in _tables(sources, X):
             out[rows] = sum(s.predict(t) for s, t in zip(sources, tables)) / len(sources)
         return out
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        "Return the data set that each column predicts."
+    def get_feature_names_out(
+        self,
+        input_features: Any = None, # Ignored
+    ) -> NDArray[np.object_]: # Shape (n_tasks,)
+        """Return the data set that each column predicts.
+
+        Parameters
+        ----------
+        input_features : Any, default=None
+            Ignored
+
+        Returns
+        -------
+        NDArray[np.object_]
+            Shape (n_tasks,)
+        """
         check_is_fitted(self)
         named = _check_sources(self.sources)[0].card.get("data")
         return np.asarray(list(named or [t.property for t in self.tasks_]), dtype=object)
 
 # %% ../nbs/51_transfer.ipynb #a0ef469e
 class RescaledRegressor(RegressorMixin, BaseEstimator):
-    """Predict the target by the source's own prediction: as it is before `fit`, moved and stretched after it.
+    """Predict by the source's own prediction: as it is before `fit`, moved and stretched after it.
 
     Parameters
     ----------
     sources : SourceModel | Sequence[SourceModel]
-        Pretrained sources of the same tasks, to be averaged; never changed
+        Pretrained, of the same tasks; averaged
     task : int, default=0
-        Which of the sources' tasks is taken for the target
+        Which of the sources' tasks is taken for the target, from 0 on
     """
 
     def __init__(
         self,
-        sources: SourceModel | Sequence[SourceModel], # Pretrained sources of the same tasks, to be averaged; never changed
+        sources: SourceModel | Sequence[SourceModel], # Pretrained, of the same tasks; averaged
         *,
-        task: int = 0, # Which of the sources' tasks is taken for the target
+        task: int = 0, # Which of the sources' tasks is taken for the target, from 0 on
     ):
         self.sources = sources
         self.task = task
 
     def _log(self) -> bool:
         tasks = _check_sources(self.sources)[0].tasks
-        if not 0 <= self.task < len(tasks): raise ValueError(f"task is a position from 0 to {len(tasks) - 1}, got {self.task}")
-        return tasks[self.task].log
+        if 0 <= self.task < len(tasks): return tasks[self.task].log
+        raise ValueError(f"task is a position from 0 to {len(tasks) - 1}, got {self.task}")
 
     def _line(self, X: Any) -> NDArray[np.float64]:
-        log, said = self._log(), SourcePrediction(self.sources).fit(X).transform(X)[:, self.task]
-        if log: said = np.log10(said)
-        return said + self.line_.predict(said[:, None]) if hasattr(self, "line_") else said
+        log = self._log()
+        predicted = SourcePrediction(self.sources).fit(X).transform(X)[:, self.task]
+        if log: predicted = np.log10(predicted)
+        if not hasattr(self, "line_"): return predicted
+        return predicted + self.line_.predict(predicted[:, None])
 
     def _target(self, y: ArrayLike) -> NDArray[np.float64]:
-        if y is None: raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        if y is None:
+            name = type(self).__name__
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
         y = check_target(column_or_1d(y, warn=True), varies=True)
         return log_target(y) if self._log() else y
 
@@ -266,7 +318,7 @@ class RescaledRegressor(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> RescaledRegressor: # Itself
-        """Fit the line; sets `line_`, a regression of what the source misses on what it says.
+        """Fit the line.
 
         Parameters
         ----------
@@ -297,15 +349,31 @@ class RescaledRegressor(RegressorMixin, BaseEstimator):
     def _fit_line(self, X: Any, y: NDArray, weight: NDArray | None) -> NDArray[np.float64]:
         "Fit the line and return what it misses."
         vars(self).pop("line_", None)
-        said, line = self._line(X), make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 19)))
+        predicted = self._line(X)
+        line = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 3, 19)))
         own = fit_params(line, sample_weight=weight)
-        self.line_ = line.fit(said[:, None], y - said, **own)
-        return y - said - line.predict(said[:, None])
+        self.line_ = line.fit(predicted[:, None], y - predicted, **own)
+        return y - predicted - line.predict(predicted[:, None])
 
-    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
-        "Predict the target, in its unit."
-        fitted = hasattr(self, "line_")
-        line = self._line(_given(self, X, reset=False) if fitted else X if hasattr(X, "shape") else as_rows(X))
+    def predict(
+        self,
+        X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
+    ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
+        if hasattr(self, "line_"): X = _given(self, X, reset=False)
+        elif not hasattr(X, "shape"): X = as_rows(X)
+        line = self._line(X)
         return 10**line if self._log() else line
 
     def __sklearn_tags__(self):
@@ -320,19 +388,19 @@ class ResidualRegressor(RescaledRegressor):
     Parameters
     ----------
     sources : SourceModel | Sequence[SourceModel]
-        Pretrained sources of the same tasks, to be averaged; never changed
+        Pretrained, of the same tasks; averaged
     head : RegressorMixin
         Learns the difference from `X` as it is given; never fitted itself
     task : int, default=0
-        Which of the sources' tasks is taken for the target
+        Which of the sources' tasks is taken for the target, from 0 on
     """
 
     def __init__(
         self,
-        sources: SourceModel | Sequence[SourceModel], # Pretrained sources of the same tasks, to be averaged; never changed
+        sources: SourceModel | Sequence[SourceModel], # Pretrained, of the same tasks; averaged
         head: RegressorMixin, # Learns the difference from `X` as it is given; never fitted itself
         *,
-        task: int = 0, # Which of the sources' tasks is taken for the target
+        task: int = 0, # Which of the sources' tasks is taken for the target, from 0 on
     ):
         super().__init__(sources, task=task)
         self.head = head
@@ -364,8 +432,22 @@ class ResidualRegressor(RescaledRegressor):
         self.head_ = clone(self.head).fit(X, self._fit_line(X, y, weight), **own)
         return self
 
-    def predict(self, X: Iterable[Any]) -> NDArray[np.float64]:
-        "Predict the target, in its unit."
+    def predict(
+        self,
+        X: Iterable[Any], # As in `fit`
+    ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            As in `fit`
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self, "head_")
         X = _given(self, X, reset=False)
         found = self._line(X) + self.head_.predict(X)
