@@ -35,7 +35,7 @@ from .training import Schedule, train_many
 # %% auto #0
 __all__ = ['pretrain']
 
-# %% ../nbs/50_pretraining.ipynb #b9da3b73
+# %% ../nbs/50_pretraining.ipynb #46289431
 def _read_as(given: str, kind: Kind, known: set[str]) -> str | None:
     "The key that a text has for one kind, or `None` if it is of another kind."
     if given in known: return given
@@ -57,7 +57,7 @@ def _check_excluded(every: set[str], unread: list[str], other: dict[str, str]) -
         found = f"{len(other)} of {len(every)} are spelt differently, such as {given!r} for {key!r}"
         raise ValueError(f"exclude takes keys; {found}: {remedy}")
 
-
+# %% ../nbs/50_pretraining.ipynb #b9da3b73
 def _excluded(exclude: Iterable[str], data: Sequence[Dataset]) -> dict[Kind, set[str]]:
     "The groups to leave out of tables of each kind."
     if isinstance(exclude, str):
