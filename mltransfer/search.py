@@ -5,7 +5,7 @@
 # %% ../nbs/80_search.ipynb #108b7913
 from __future__ import annotations
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -78,9 +78,12 @@ class MeanOfRidges(RegressorMixin, BaseEstimator):
     ):
         self.blocks = blocks
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MeanOfRidges:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
+    ) -> MeanOfRidges:
         "Fit one regression per block."
-        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        X = np.asarray(X, dtype=np.float64)
+        y = np.asarray(y, dtype=np.float64)
         self.ridges_ = Ridges().fit([X[:, b] for b in self.blocks], y, sample_weight)
         return self
 
@@ -116,7 +119,8 @@ class Candidate:
         model = clone(self.model)
         widths = [[t.shape[1] for t in tables] for tables in self._tables(blocks)]
         if isinstance(model, MeanOfRidges): model.set_params(blocks=column_ranges(sum(widths, [])))
-        elif isinstance(model, KernelRidgeCV): model.set_params(blocks=column_ranges(map(sum, widths)))
+        elif isinstance(model, KernelRidgeCV):
+            model.set_params(blocks=column_ranges(map(sum, widths)))
         X = self.table(blocks)
         if self.head in _FOREST: # trees lose time with columns that are the same in all rows
             varying = np.flatnonzero(np.ptp(X, axis=0))
@@ -226,6 +230,14 @@ def _one_fold(
     return found | predict_candidates(others, models, unseen)
 
 # %% ../nbs/80_search.ipynb #3f46760e
+def _planned(
+    kind: str, plan: Mapping[tuple[str, ...], Sequence[str]], made: Mapping[str, RegressorMixin],
+) -> Iterator[Candidate]:
+    "One candidate for each choice of blocks, and each head on it."
+    for blocks, names in plan.items():
+        yield from (Candidate(kind, blocks, name, made[name]) for name in names)
+
+
 def candidates(
     parts: Mapping[str, int], # Blocks of descriptors and their numbers of columns
     learnt: Sequence[str], # Blocks that come from sources: "hidden", "predicted", "best"
@@ -254,8 +266,10 @@ def candidates(
     made = heads()
     made |= {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(),
              "ridges": MeanOfRidges(blocks=()), "trees": made["middle"]}
-    kernels, grown = ["linear", "gaussian"], ["trees", "middle"]
-    small, whole = (min(parts, key=parts.__getitem__),), tuple(parts)
+    kernels = ["linear", "gaussian"]
+    grown = ["trees", "middle"]
+    small = (min(parts, key=parts.__getitem__),)
+    whole = tuple(parts)
     direct_plan = {**{(p,): kernels for p in parts}, whole: kernels + grown}
     process = ["process"] if parts[small[0]] <= 300 and not weighted else []
     direct_plan[small] = kernels + grown + process
@@ -268,8 +282,7 @@ def candidates(
     if {"best", "hidden"} <= set(learnt): plan[("best", "hidden", *whole)] = ["gaussian"]
     elif "best" in learnt:
         plan |= {("best", *small): kernels, ("best", "predicted", *whole): ["gaussian"]}
-    plans = (("direct", direct_plan), ("transfer", plan))
-    out = [Candidate(kind, blocks, h, made[h]) for kind, p in plans for blocks, hs in p.items() for h in hs]
+    out = [*_planned("direct", direct_plan, made), *_planned("transfer", plan, made)]
     median = Candidate("direct", small, "median", DummyRegressor(strategy="median"))
     mine = [Candidate("direct", whole, name, m) for name, m in (direct or {}).items()]
     return [median, *out, *mine]
@@ -277,7 +290,21 @@ def candidates(
 # %% ../nbs/80_search.ipynb #dc7e8fa8
 ENCODERS = 64 # Most multi-task sources in the block "hidden"; of more, each fold takes its best
 _LEARNT = ("hidden", "predicted", "conditions") # Blocks that are no descriptors
-_OF_A_FIT = ("_null", "_ranking", "_seen", "conformal_", "searches_", "n_features_in_", "feature_names_in_")
+_OF_A_FIT = (
+    "_null", "_ranking", "_seen", "conformal_", "searches_", "n_features_in_", "feature_names_in_",
+)
+
+
+_SHARED = ("task_", "seed_", "log_", "given_", "conditions_", "_rows", "_folds", "_labels")
+_AS_UNIT = "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C."
+Weighed = Sequence[tuple[float, Candidate, RegressorMixin]] # Weight, candidate and fitted model
+
+
+def _weighed(
+    weights: NDArray[np.float64], chosen: Mapping[int, Candidate], fitted: Mapping[int, RegressorMixin],
+) -> Weighed:
+    "Those with a weight."
+    return [(weights[j], chosen[j], model) for j, model in fitted.items() if weights[j] > 0]
 
 
 def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
@@ -285,19 +312,21 @@ def _check_options(model: RegressorMixin, y: ArrayLike) -> None:
     if model.selection not in ("nested", "optimistic"):
         raise ValueError(f"selection must be 'nested' or 'optimistic', got {model.selection!r}")
     if isinstance(model.layers, (int, np.integer, str)):
-        raise ValueError(f"layers must be a sequence such as ({model.layers!r},), got {model.layers!r}")
+        example = f"({model.layers!r},)"
+        raise ValueError(f"layers must be a sequence such as {example}, got {model.layers!r}")
     if not isinstance(model.log, (bool, np.bool_)) and model.log != "auto":
         raise ValueError(f"log must be True, False or 'auto', got {model.log!r}")
     if len(model.average) != 2 or model.average[0] < 1 or model.average[1] < 0:
-        raise ValueError("average is a number of direct models, at least 1, and one of transfer models, "
-                         f"at least 0; got {model.average!r}")
+        raise ValueError("average is a number of direct models, at least 1, and one of transfer "
+                         f"models, at least 0; got {model.average!r}")
     if model.random_state is not None and not isinstance(model.random_state, (int, np.integer)):
         raise ValueError(f"random_state is a whole number or None, got {model.random_state!r:.40}")
     if y is None: raise ValueError("Shotgun requires y to be passed, but the target y is None")
 
 
 def _leaderboard(
-    names: Sequence[str], kinds: Sequence[str], errors: NDArray[np.float64], weights: NDArray[np.float64],
+    names: Sequence[str], kinds: Sequence[str],
+    errors: NDArray[np.float64], weights: NDArray[np.float64],
 ) -> pd.DataFrame:
     "Candidates, best first."
     columns = {"candidate": names, "kind": kinds, "inner_mae": errors, "weight": weights}
@@ -319,7 +348,8 @@ class _Rows:
         "Mean and joint weight of the copies of each distinct row."
         if len(self.copies.first) == len(self.y): return self.y, self.weight
         weight = np.ones(len(self.y)) if self.weight is None else self.weight
-        total, first = np.bincount(self.copies.of, weight), self.y[self.copies.first]
+        total = np.bincount(self.copies.of, weight)
+        first = self.y[self.copies.first]
         beyond = np.bincount(self.copies.of, weight * (self.y - first[self.copies.of]))
         return first + beyond / total, total # exact where copies agree
 
@@ -328,7 +358,8 @@ class _Reading(RegressorMixin, BaseEstimator):
     "Check what is given to `fit`."
 
     def _read(
-        self, X: Any, y: ArrayLike, groups: ArrayLike | None, weight: ArrayLike | None, material: str | None,
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None,
+        weight: ArrayLike | None, material: str | None,
     ) -> _Rows:
         "Check what was given; sets `given_`, `conditions_`, `log_` and the reader of the sources."
         given = read_given(X, material)
@@ -339,12 +370,15 @@ class _Reading(RegressorMixin, BaseEstimator):
         check_groups(groups, len(y)) # names rows without a group
         if weight is not None and not weight.all(): # a row without weight is no row
             keep = np.flatnonzero(weight)
-            table, y, weight = table.take(keep), y[keep], weight[keep]
+            table = table.take(keep)
+            y = y[keep]
+            weight = weight[keep]
             if groups is not None: groups = [as_rows(groups)[i] for i in keep]
             if given.conditions is not None:
                 given = given._replace(conditions=given.conditions[keep])
         if weight is not None and (weight == 1).all(): weight = None
-        self.seed_, self.conditions_ = int(settled(self.random_state)), given.names
+        self.seed_ = int(settled(self.random_state))
+        self.conditions_ = given.names
         self._reader = SourceReader(self.sources, self.ids, random_state=self.seed_)
         first = self._reader.read([0])[0]
         blocks = [t[0] for t in descriptor_blocks(table, first).values()]
@@ -371,7 +405,8 @@ class _Reading(RegressorMixin, BaseEstimator):
     def _given(self) -> Given:
         "The rows of the fit, with their conditions, which copies share."
         found = self._rows.conditions
-        return Given(self.given_[0], None if found is None else found[self._rows.copies.of], self.conditions_)
+        conditions = None if found is None else found[self._rows.copies.of]
+        return Given(self.given_[0], conditions, self.conditions_)
 
 # %% ../nbs/80_search.ipynb #491cc1b6
 class _Search(_Reading):
@@ -388,7 +423,10 @@ class _Search(_Reading):
         task: Task | None = None, # Property and unit, for `summary`; its `log` sets the scale
         material: str | None = None, # Column of materials; all others are conditions
     ) -> _Search: # Itself
-        """Search, and fit what was chosen; sets `leaderboard_`, `chosen_`, `weights_`, `inner_mae_` and, if nested, `estimated_mae_`, `direct_mae_` and `transfer_share_`.
+        """Search, and fit what was chosen.
+
+        Sets `leaderboard_`, `chosen_`, `weights_` and `inner_mae_`; if nested, also `estimated_mae_`,
+        `direct_mae_` and `transfer_share_`.
 
         Parameters
         ----------
@@ -412,7 +450,9 @@ class _Search(_Reading):
         """
         if y is None and hasattr(X, "task") and hasattr(X, "frame"):
             groups = X.groups if groups is None else groups
-            X, y, task = X.X, X.y, X.task if task is None else task
+            task = X.task if task is None else task
+            y = X.y
+            X = X.X
         _check_options(self, y)
         if isinstance(self.ids, Iterator): self.ids = tuple(self.ids) # read again by a clone
         for old in _OF_A_FIT: self.__dict__.pop(old, None) # made from the rows of another fit
@@ -426,18 +466,22 @@ class _Search(_Reading):
 
     def _label(self) -> None:
         "Split the distinct rows and choose their labels."
-        y, rows = self._rows.merged()[0], self._rows
-        if len(y) < 10: raise ValueError(f"{len(rows.y)} rows hold {len(y)} materials, need at least 10")
+        rows = self._rows
+        y = rows.merged()[0]
+        if len(y) < 10:
+            raise ValueError(f"{len(rows.y)} rows hold {len(y)} materials, need at least 10")
         self._folds = inner_folds(len(y), rows.groups, self.n_splits, self.seed_)
         parts = [t[0] for t in descriptor_blocks(rows.table, self._reader.read([0])[0]).values()]
-        self._labels = Labels(y, False) if self.log_ or self.log != "auto" else choose_labels(parts, y)
+        settled_already = self.log_ or self.log != "auto"
+        self._labels = Labels(y, False) if settled_already else choose_labels(parts, y)
 
     def _search(
         self,
-        known: Mapping[str, NDArray], # Labels of candidates by name, predicted by the same folds before
+        known: Mapping[str, NDArray], # Labels of candidates that the same folds predicted before
     ) -> None:
         "Screen the sources, try the candidates, weigh them."
-        reader, rows = self._reader, self._rows
+        reader = self._reader
+        rows = self._rows
         weight = rows.merged()[1]
         self._screen = Screen(self._labels.y, self._folds, weight=weight, beside=rows.conditions)
         blocks, where = learnt_blocks(reader, rows.table, layers=self.layers, see=self._screen.see)
@@ -452,7 +496,8 @@ class _Search(_Reading):
         self, k: int, blocks: Blocks, where: Sequence[int],
     ) -> tuple[Blocks, list[tuple[int, Layer]], list[int]]:
         "Blocks of a fold: the ten best sources and layers, and of many encoders the best."
-        best, out = self._screen.order(k)[:10], dict(blocks)
+        best = self._screen.order(k)[:10]
+        out = dict(blocks)
         keep = self._screen.best_encoders(k, where, ENCODERS)
         if "hidden" in out: out["hidden"] = [out["hidden"][j] for j in keep]
         out["best"] = self._reader.single(self._rows.table, best)
@@ -463,7 +508,8 @@ class _Mixing(_Search):
     "Try candidates in every fold, weigh them, fit what has a weight."
 
     def _nested(
-        self, blocks: Blocks, where: Sequence[int], weight: NDArray | None, known: Mapping[str, NDArray],
+        self, blocks: Blocks, where: Sequence[int],
+        weight: NDArray | None, known: Mapping[str, NDArray],
     ) -> None:
         "Mix candidates by their out-of-fold predictions; each fold has a screen of its own."
         parts = {k: v[0].shape[1] for k, v in blocks.items() if k not in _LEARNT}
@@ -484,14 +530,16 @@ class _Mixing(_Search):
         chosen = {j: c for j, c in enumerate(tried) if self._w[0][j] > 0 or self._w[1][j] > 0}
         here, self._best, self._encoders = self._chosen_blocks(len(folds), blocks, where)
         fitted = fit_candidates(chosen, here, self._labels.y, weight)
-        self._models, self._direct = ([(w[j], chosen[j], m) for j, m in fitted.items() if w[j] > 0]
-                                      for w in self._w)
+        self._models = _weighed(self._w[0], chosen, fitted)
+        self._direct = _weighed(self._w[1], chosen, fitted)
 
     def _weigh_candidates(
         self, tried: Sequence[Candidate], labels: NDArray, kinds: Sequence[str],
     ) -> None:
         "Judge by all given rows, copies included; sets weights, errors and the leaderboard."
-        y, weight, codes = self._rows.y, self._rows.weight, self._rows.copies.of
+        y = self._rows.y
+        weight = self._rows.weight
+        codes = self._rows.copies.of
         predicted = self._labels.back(labels)[:, codes]
         folds = [(np.flatnonzero(np.isin(codes, a)), np.flatnonzero(np.isin(codes, b)))
                  for a, b in self._folds]
@@ -499,22 +547,26 @@ class _Mixing(_Search):
         how = {"average": self.average, "sample_weight": weight}
         self._w = [mixing_weights(predicted, k, y, **how) for k in (kinds, direct)]
         error = lambda p: np.average(np.abs(p - y), axis=-1, weights=weight)
-        self.leaderboard_ = _leaderboard([c.name for c in tried], kinds, error(predicted), self._w[0])
+        names = [c.name for c in tried]
+        self.leaderboard_ = _leaderboard(names, kinds, error(predicted), self._w[0])
         self.inner_mae_ = float(error(self._w[0] @ predicted))
         self.estimated_mae_ = crossed_error(predicted, kinds, y, folds, **how)
         self.direct_mae_ = crossed_error(predicted, direct, y, folds, **how)
         self._tell_weights()
 
     def _optimistic(self, blocks: Blocks, weight: NDArray | None) -> None:
-        "The published protocol: the single source and layer of least cross-validated error, which is then reported."
-        reader, rows = self._reader, self._rows
+        "The published protocol: the source and layer of least cross-validated error, which is then reported."
+        reader = self._reader
+        rows = self._rows
         predicted = self._labels.back(self._screen.out_of_fold())[:, rows.copies.of]
         errors = np.average(np.abs(predicted - rows.y), axis=1, weights=rows.weight)
         j = int(errors.argmin())
-        self._best, self._encoders = [self._screen.pairs[j]], []
+        self._best = [self._screen.pairs[j]]
+        self._encoders = []
         only = Candidate("transfer", ("best",), "ridges", MeanOfRidges(blocks=()))
         here = blocks | {"best": reader.single(rows.table, self._best)}
-        self._models, self._direct = [(1.0, only, only.fit(here, self._labels.y, weight))], []
+        self._models = [(1.0, only, only.fit(here, self._labels.y, weight))]
+        self._direct = []
         names = [f"source {reader.names[i]}, layer {l}" for i, l in self._screen.pairs]
         won = (np.arange(len(names)) == j).astype(float)
         self.leaderboard_ = _leaderboard(names, ["transfer"] * len(names), errors, won)
@@ -533,7 +585,7 @@ class _Reports(_Mixing):
 
     @property
     def null_(self) -> Shotgun | None:
-        "The same search over untrained twins of the sources; `None` if no source has one. Made when first asked for."
+        "The same search over untrained networks, made when first asked for; `None` if no source has any."
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_null"): self._null = self._search_null()
         return self._null
@@ -541,21 +593,22 @@ class _Reports(_Mixing):
     @threadpool_limits.wrap(limits=1)
     def _search_null(self) -> Shotgun | None:
         reader = SourceReader(self.sources, self.ids, null=True, random_state=self.seed_)
-        if not any(s is not None for s in reader.read(range(min(len(reader.names), KEPT)))): return None
+        some = reader.read(range(min(len(reader.names), KEPT)))
+        if all(s is None for s in some): return None
         twin = clone(self)
-        for name in ("task_", "seed_", "log_", "given_", "conditions_", "_rows", "_folds", "_labels"):
-            setattr(twin, name, getattr(self, name))
+        for name in _SHARED: setattr(twin, name, getattr(self, name))
         twin._reader = reader
-        twin._search(getattr(self, "_direct_labels", {})) # direct models do not depend on the sources
+        twin._search(getattr(self, "_direct_labels", {})) # direct models depend on no source
         return twin
 
     @property
     def ranking_(self) -> pd.DataFrame:
-        "Sources and layers by leave-one-out error on all training rows, beside the direct row and untrained networks; made when first asked for."
+        "Sources and layers by leave-one-out error on all training rows, beside models without a source."
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_ranking"):
             names = self._reader.names if isinstance(self.sources, Library) else None
-            X, y = self.given_[0], np.log10(self.given_[1]) if self.log_ else self.given_[1]
+            X = self.given_[0]
+            y = np.log10(self.given_[1]) if self.log_ else self.given_[1]
             how = {"ids": names, "layers": self.layers, "random_state": self.seed_}
             self._ranking = rank(self.sources, X, y, **how)
         return self._ranking
@@ -564,7 +617,7 @@ class _Reports(_Mixing):
     def permutation_test(
         self,
         n_permutations: int = 50, # Shuffled targets, > 0
-    ) -> pd.DataFrame: # Rows: the best source, and the mean of the best ten; leave-one-out MAE, its median for shuffled targets, p-value
+    ) -> pd.DataFrame: # Of the best source and the mean of ten: MAE, its median if shuffled, p-value
         """Repeat the screen for shuffled targets.
 
         Parameters
@@ -575,23 +628,26 @@ class _Reports(_Mixing):
         Returns
         -------
         pd.DataFrame
-            Rows: the best source, and the mean of the best ten; leave-one-out MAE, its median for
-            shuffled targets, p-value
+            Of the best source and the mean of ten: MAE, its median if shuffled, p-value
         """
         check_is_fitted(self, "weights_")
-        rng, y = np.random.default_rng(self.seed_), self._labels.y
+        rng = np.random.default_rng(self.seed_)
+        y = self._labels.y
         targets = [y, *(rng.permutation(y) for _ in range(n_permutations))]
-        table, found = self._rows.table, [[] for _ in targets]
+        table = self._rows.table
+        found = [[] for _ in targets]
         for _, piece in self._reader.pieces():
             tables = [t for _, _, t in read_layers(piece, table, self.layers)]
             for k, target in enumerate(targets if tables else []):
                 ridges = Ridges().fit(tables, target)
                 found[k] += zip(ridges.rmse_, ridges.loo_)
-        back, errors = self._labels.back, []
+        back = self._labels.back
+        errors = []
         for target, pairs in zip(targets, found):
             best = np.array([loo for _, loo in sorted(pairs, key=lambda pair: pair[0])[:10]])
             errors.append([np.abs(back(p) - back(target)).mean() for p in (best[0], best.mean(0))])
-        real, shuffled = np.array(errors[0]), np.array(errors[1:])
+        real = np.array(errors[0])
+        shuffled = np.array(errors[1:])
         p = (1 + (shuffled <= real).sum(0)) / (1 + n_permutations)
         columns = {"mae": real, "shuffled": np.median(shuffled, 0), "p": p}
         return pd.DataFrame(columns, index=["best source", "mean of best ten"])
@@ -599,16 +655,22 @@ class _Reports(_Mixing):
 # %% ../nbs/80_search.ipynb #8776bbcb
 def _seen(reader: SourceReader, rows: Sequence[Any]) -> NDArray[np.bool_] | None:
     "True for each row whose material some source was trained on; `None` if a source cannot tell."
-    out, keys = np.zeros(len(rows), dtype=bool), {}
+    out = np.zeros(len(rows), dtype=bool)
+    keys = {}
     for _, piece in reader.pieces():
         if not all(s.tells_seen for s in piece): return None
-        for kind in {t.kind for s in piece for t in s.tasks}:
+        for kind in set().union(*map(_kinds, piece)):
             if kind not in keys:
                 found = {i: _key(row, kind) for i, row in enumerate(rows)}
                 keys[kind] = {i: k for i, k in found.items() if k is not None}
-            alike = [s for s in piece if any(t.kind == kind for t in s.tasks)]
+            alike = [s for s in piece if kind in _kinds(s)]
             out[list(keys[kind])] |= seen_by(alike, list(keys[kind].values()), kind)
     return out
+
+
+def _kinds(source: SourceModel) -> set[Kind]:
+    "Kinds of material that a source was trained on."
+    return {task.kind for task in source.tasks}
 
 
 def _key(row: Any, kind: Kind) -> str | None:
@@ -619,41 +681,63 @@ def _key(row: Any, kind: Kind) -> str | None:
 def _told(seen: NDArray[np.bool_] | None, table: bool) -> str:
     "What a summary adds if sources were trained on materials of the target, or may have been."
     if seen is None and not table:
-        return ("\nit is not known which rows were in the training data: keys of some sources follow "
-                "other rules; train these sources again")
+        return ("\nIt is not known which rows were in the training data: keys of some sources follow "
+                "other rules. Train these sources again.")
     if seen is None or not seen.any(): return ""
-    return (f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources: on other materials "
-            "expect a larger error; audit() tells which sources")
+    return (f"\n{seen.sum()} of {len(seen)} rows were in the training data of sources. Expect a larger "
+            "error on other materials. audit() tells which sources.")
 
 # %% ../nbs/80_search.ipynb #fcd46f08
-def _summary(model: Shotgun, unit: str) -> str:
-    "A few lines about a finished search."
-    scale = "a factor of {:.3g}" if model.log_ else f"{{:.4g}} {unit}".strip()
-    show = lambda v: scale.format(10**v if model.log_ else v)
+def _best_lines(model: Shotgun, show: Callable[[float], str]) -> list[str]:
+    "The best model of each kind, and its inner error."
+    boards = {"direct model": model.leaderboard_.query("kind == 'direct'"),
+              "model with sources": model.leaderboard_.query("kind == 'transfer'")}
+    if model.null_ is not None:
+        boards["model with untrained networks"] = model.null_.leaderboard_.query("kind == 'transfer'")
+    first = {what: board.iloc[0] for what, board in boards.items() if len(board)}
+    return [f"Best {what}: {row['candidate']}, error in the inner folds {show(row['inner_mae'])}."
+            for what, row in first.items()]
+
+
+def _optimistic_lines(model: Shotgun, show: Callable[[float], str]) -> list[str]:
+    "What the published protocol found, and why it is not to be trusted."
     board = model.leaderboard_
+    return [f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same "
+            f"cross-validation that is reported, error {show(model.inner_mae_)}.",
+            "This is the published protocol, and new rows will fare worse. An estimate to be trusted "
+            "comes from selection=\"nested\"."]
+
+# %% ../nbs/80_search.ipynb #12ab407c
+def _nested_lines(model: Shotgun, show: Callable[[float], str]) -> list[str]:
+    "What was given, how good it is, what was chosen, and for what the estimate holds."
+    _, y, groups = model.given_
+    by = model._rows.by
+    n_groups = len(set(groups or range(len(y))))
+    also = f" Conditions {', '.join(map(str, model.conditions_))}." if model.conditions_ else ""
+    scale = "logarithm" if model.log_ or model._labels.log else "value"
+    null = "" if model.null_ is None else (
+        f", with untrained networks in place of the sources {show(model.null_.estimated_mae_)}")
+    what = "rows" if by == "rows of a table" else by
+    return [
+        f"{len(y)} rows, {len(model._reader.names)} sources, {len(model.leaderboard_)} models tried. "
+        f"The {scale} of the target is learnt.{also}",
+        f"Estimated error {show(model.estimated_mae_)}, with direct models alone "
+        f"{show(model.direct_mae_)}{null}.",
+        f"The prediction is a mean of {len(model.chosen_)} models; those with sources have "
+        f"{model.transfer_share_:.0%} of the weight.",
+        *_best_lines(model, show),
+        f"The estimate holds for new {what}: the folds kept {n_groups} {by} whole, and no weight was "
+        "chosen on the fold that judges it."]
+
+
+def _summary(model: Shotgun, unit: str) -> str:
+    "A few sentences about a finished search."
+    plain = f"{{:.4g}} {unit if unit != '1' else ''}".strip()
+    scale = "a factor of {:.3g}" if model.log_ else plain
+    show = lambda v: scale.format(10**v if model.log_ else v)
+    lines = _optimistic_lines if model.selection == "optimistic" else _nested_lines
     told = _told(model.seen_, DescriptorTables(model.given_[0]).given)
-    if model.selection == "optimistic":
-        return (f"OPTIMISTIC: {board['candidate'].iloc[0]} is the best of {len(board)} by the same "
-                f"cross-validation that is reported, error {show(model.inner_mae_)}.\n"
-                "This is the published protocol; new rows will fare worse. selection=\"nested\" gives "
-                "an estimate to be trusted." + told)
-    line = lambda what, b: f"best {what}: {b['candidate'].iloc[0]}, inner error {show(b['inner_mae'].iloc[0])}"
-    best = [line(kind, b) for kind in ("direct", "transfer") if len(b := board[board["kind"] == kind])]
-    null = model.null_
-    if null is not None:
-        b = null.leaderboard_
-        best.append(line("null, untrained twins searched alike", b[b["kind"] == "transfer"]))
-    beside = "" if null is None else f", with untrained twins {show(null.estimated_mae_)}"
-    by, n, rows = model._rows.by, len(set(model.given_[2] or range(len(model.given_[1])))), len(model.given_[1])
-    also = f", conditions {', '.join(map(str, model.conditions_))}" if model.conditions_ else ""
-    return "\n".join([
-        f"{rows} rows, {len(model._reader.names)} sources, {len(board)} candidates{also}; "
-        f"the {'logarithm' if model.log_ or model._labels.log else 'value'} of the target is learnt", *best,
-        f"mixture of {len(model.chosen_)} candidates, {model.transfer_share_:.0%} transfer",
-        f"estimated error {show(model.estimated_mae_)}, of direct models alone {show(model.direct_mae_)}{beside}; "
-        "no weight has seen the fold it is judged on",
-        f"this holds for {'new rows' if by == 'rows of a table' else f'new {by}'}: "
-        f"the folds kept {n} {by} whole"]) + told
+    return "\n".join(lines(model, show)) + told
 
 # %% ../nbs/80_search.ipynb #6894461f
 class _Intervals(_Reports):
@@ -661,7 +745,7 @@ class _Intervals(_Reports):
 
     @property
     def seen_(self) -> NDArray[np.bool_] | None:
-        "True for each row that some source was trained on; `None` if that is not known: for a table, or if a source's keys follow other rules."
+        "Whether some source was trained on each row; `None` if that is not known, as for a table."
         check_is_fitted(self, "weights_")
         if not hasattr(self, "_seen"):
             X = self.given_[0]
@@ -672,7 +756,7 @@ class _Intervals(_Reports):
         self,
         unit: str | None = None, # Of the target; that of the task if `None`
     ) -> str: # For print
-        """Say in a few lines what was chosen and how good it is.
+        """Describe in a few sentences what was chosen and how good it is.
 
         Parameters
         ----------
@@ -695,7 +779,7 @@ class _Intervals(_Reports):
         X: ArrayLike | Iterable[Any], # New materials, as in `fit`
         level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
     ) -> NDArray[np.float64]: # Lower and upper bound in the unit of `y`, shape (n_samples, 2)
-        """Return CV+ intervals around the whole search; the first call repeats the search in ten folds.
+        """Return CV+ intervals around the whole search; the first call repeats it in ten folds.
 
         Parameters
         ----------
@@ -710,7 +794,8 @@ class _Intervals(_Reports):
             Lower and upper bound in the unit of `y`, shape (n_samples, 2)
         """
         check_is_fitted(self, "weights_")
-        if hasattr(self, "searches_"): raise ValueError("there are several targets; ask searches_[name]")
+        if hasattr(self, "searches_"):
+            raise ValueError("there are several targets; ask searches_[name]")
         bound_rank(len(self.given_[1]), level) # names a wrong level before ten searches run
         if not hasattr(self, "conformal_"): self.conformal_ = self._conformal()
         bounds = self.conformal_.predict_interval(X, level)
@@ -721,19 +806,22 @@ class _Intervals(_Reports):
         n = len(y) if groups is None else len(set(groups))
         least = max(10, 2 * self.n_splits)
         if len(y) - -(-len(y) // min(10, n)) < least:
-            raise ValueError(f"{len(y)} rows are too few for intervals: each of the searches needs {least}")
+            raise ValueError(f"{len(y)} rows are too few for intervals: each of the searches "
+                             f"needs {least}")
         search = clone(self).set_params(n_jobs=1, log=False if self.log_ else self.log)
         cv = ConformalRegressor(search, cv=min(10, n), random_state=self.seed_, n_jobs=self.n_jobs)
         return cv.fit(self._given().frame(), self._rows.y, groups, sample_weight=self._rows.weight)
 
     def _fit_several(
-        self, X: Any, y: ArrayLike, groups: Any, weight: Any, task: Task | None, material: str | None,
+        self, X: Any, y: ArrayLike, groups: Any, weight: Any,
+        task: Task | None, material: str | None,
     ) -> _Intervals:
         "One search for each column of `y`, on the rows that have a value; sets `searches_`."
         frame = y if isinstance(y, pd.DataFrame) else pd.DataFrame(np.asarray(y, dtype=float))
         given = read_given(X, material)
         table = DescriptorTables(given.rows) # read once, for all searches
-        if len(table) != len(frame): raise ValueError(f"X has {len(table)} rows, but y has {len(frame)}")
+        if len(table) != len(frame):
+            raise ValueError(f"X has {len(table)} rows, but y has {len(frame)}")
         self.searches_ = {}
         for name in frame:
             at = np.flatnonzero(frame[name].notna())
@@ -748,45 +836,45 @@ class _Intervals(_Reports):
 
 # %% ../nbs/80_search.ipynb #bef0cb27
 class Shotgun(_Intervals):
-    """Shotgun transfer as a regressor: tries all sources, chooses inside the rows that it is given, and mixes transfer with direct models.
+    """Try all sources, choose inside the given rows, and mix transfer with direct models.
 
     Parameters
     ----------
     sources : Sequence[SourceModel] | Library
-        Source models, or a library of them; never changed
+        Source models, or a library; never changed
     ids : Iterable[str] | None, default=None
-        Models of the library, e.g. the index of a `query`; all if `None`
+        Models of the library, as `query(...).index`; all if `None`
     layers : Sequence[Layer], default=(-1, "output")
         What the screen reads of each source
     direct : Mapping[str, RegressorMixin] | None, default=None
-        More direct models by name, each on the whole table of descriptors
+        More direct models, on all descriptors
     average : tuple[int, int], default=(3, 10)
-        How many of the best direct and transfer candidates are averaged
+        How many direct and transfer models are averaged
     log : bool | Literal["auto"], default="auto"
-        Learn, judge and weigh in decades; "auto": if the rows say so
+        Learn in decades; "auto": if the rows suggest it
     selection : Literal["nested", "optimistic"], default="nested"
-        "optimistic" is the published protocol, for comparison only
+        "optimistic": as published
     n_splits : int, default=5
         Inner folds, >= 2
     random_state : int | None, default=0
-        Seed of the inner folds and of untrained networks; `None` draws one
+        Seed of folds and untrained networks; `None` draws one
     n_jobs : int | None, default=1
-        Worker processes for the folds, and for the searches of an interval
+        Worker processes, for folds and for searches of an interval
     """
 
     def __init__(
         self,
-        sources: Sequence[SourceModel] | Library, # Source models, or a library of them; never changed
+        sources: Sequence[SourceModel] | Library, # Source models, or a library; never changed
         *,
-        ids: Iterable[str] | None = None, # Models of the library, e.g. the index of a `query`; all if `None`
+        ids: Iterable[str] | None = None, # Models of the library, as `query(...).index`; all if `None`
         layers: Sequence[Layer] = (-1, "output"), # What the screen reads of each source
-        direct: Mapping[str, RegressorMixin] | None = None, # More direct models by name, each on the whole table of descriptors
-        average: tuple[int, int] = (3, 10), # How many of the best direct and transfer candidates are averaged
-        log: bool | Literal["auto"] = "auto", # Learn, judge and weigh in decades; "auto": if the rows say so
-        selection: Literal["nested", "optimistic"] = "nested", # "optimistic" is the published protocol, for comparison only
+        direct: Mapping[str, RegressorMixin] | None = None, # More direct models, on all descriptors
+        average: tuple[int, int] = (3, 10), # How many direct and transfer models are averaged
+        log: bool | Literal["auto"] = "auto", # Learn in decades; "auto": if the rows suggest it
+        selection: Literal["nested", "optimistic"] = "nested", # "optimistic": as published
         n_splits: int = 5, # Inner folds, >= 2
-        random_state: int | None = 0, # Seed of the inner folds and of untrained networks; `None` draws one
-        n_jobs: int | None = 1, # Worker processes for the folds, and for the searches of an interval
+        random_state: int | None = 0, # Seed of folds and untrained networks; `None` draws one
+        n_jobs: int | None = 1, # Worker processes, for folds and for searches of an interval
     ):
         self.sources = sources
         self.ids = ids
@@ -800,28 +888,33 @@ class Shotgun(_Intervals):
         self.n_jobs = n_jobs
 
     def predict(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
-        "Predict new materials, raw inputs or a table as in `fit`; a column for each target if there are several."
+        "Predict new materials, given as in `fit`; of several targets, one column each."
         check_is_fitted(self, "weights_")
-        if hasattr(self, "searches_"): return np.column_stack([s.predict(X) for s in self.searches_.values()])
+        if hasattr(self, "searches_"):
+            return np.column_stack([s.predict(X) for s in self.searches_.values()])
         return self._in_blocks(self._models, X)
 
     def predict_direct(self, X: ArrayLike | Iterable[Any]) -> NDArray[np.float64]:
-        "Predict with the direct models of least inner error alone: the baseline of this search, chosen by the same folds."
+        "Predict with direct models alone, chosen by the same folds: the baseline of this search."
         check_is_fitted(self, "weights_")
-        if hasattr(self, "searches_"): return np.column_stack([s.predict_direct(X) for s in self.searches_.values()])
-        if not self._direct: raise ValueError("the optimistic protocol has no direct models; use selection=\"nested\"")
+        if hasattr(self, "searches_"):
+            return np.column_stack([s.predict_direct(X) for s in self.searches_.values()])
+        if not self._direct:
+            raise ValueError("the optimistic protocol has no direct models; "
+                             "use selection=\"nested\"")
         return self._in_blocks(self._direct, X)
 
     @threadpool_limits.wrap(limits=1)
-    def _in_blocks(self, models: Sequence[tuple[float, Candidate, RegressorMixin]], X: Any) -> NDArray[np.float64]:
+    def _in_blocks(self, models: Weighed, X: Any) -> NDArray[np.float64]:
         "Predict some thousand rows at a time, so that memory does not grow with their number."
         given = read_given(X, names=self.conditions_ or None)
         table = self._new(given.rows)
         if self.conditions_ and given.conditions is None:
-            raise ValueError(f"X lacks the conditions of fit: {', '.join(map(str, self.conditions_))}")
+            missing = ", ".join(map(str, self.conditions_))
+            raise ValueError(f"X lacks the conditions of fit: {missing}")
         tried = {j: c for j, (_, c, _) in enumerate(models)}
         fitted = {j: m for j, (_, _, m) in enumerate(models)}
-        used = frozenset(b for c in tried.values() for b in c.blocks)
+        used = frozenset().union(*(c.blocks for c in tried.values()))
         def judged(rows: NDArray[np.intp]) -> NDArray[np.float64]:
             part = table.take(rows, alone=True)
             blocks = {"best": self._reader.single(part, self._best)} if "best" in used else {}
@@ -840,39 +933,40 @@ class Shotgun(_Intervals):
         if table.given and known.given: validate_data(self, X, reset=False, skip_check_array=True)
         unit = lambda row: kind_of(row, ()) == "polymer"
         if not (table.given or known.given) and all(map(unit, known.X)):
-            if bad := [(i, row, "has no open ends `*`") for i, row in enumerate(table.X) if not unit(row)]:
-                raise bad_rows("repeat units, as in `fit`", bad, len(table), "Write the unit as it stands in the chain, *CC* for polyethylene, not the monomer C=C.")
+            why = "has no open ends `*`"
+            if bad := [(i, row, why) for i, row in enumerate(table.X) if not unit(row)]:
+                raise bad_rows("repeat units, as in `fit`", bad, len(table), _AS_UNIT)
         return table
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.no_validation = True, True
+        tags.input_tags.string = True
+        tags.no_validation = True
         return tags
 
 # %% ../nbs/80_search.ipynb #e2412e4f
 @threadpool_limits.wrap(limits=1)
 def transfer_map(
-    sources: Mapping[str, Sequence[SourceModel]], # Sources by name of their property, each group with one featurizer
-    targets: Mapping[str, tuple[Iterable[Any], ArrayLike]], # Raw inputs and values by name of the target
+    sources: Mapping[str, Sequence[SourceModel]], # By property; each group has one featurizer
+    targets: Mapping[str, tuple[Iterable[Any], ArrayLike]], # Raw inputs and values by target
     *,
     layers: Sequence[Layer] = (-1,), # What is read of each source
-) -> pd.DataFrame: # Share of the error that transfer takes away, at most 1; one row per source property, one column per target
+) -> pd.DataFrame: # Share of the error that transfer takes away, at most 1; targets are columns
     """Measure the gain from each group of sources on each target.
 
     Parameters
     ----------
     sources : Mapping[str, Sequence[SourceModel]]
-        Sources by name of their property, each group with one featurizer
+        By property; each group has one featurizer
     targets : Mapping[str, tuple[Iterable[Any], ArrayLike]]
-        Raw inputs and values by name of the target
+        Raw inputs and values by target
     layers : Sequence[Layer], default=(-1,)
         What is read of each source
 
     Returns
     -------
     pd.DataFrame
-        Share of the error that transfer takes away, at most 1; one row per source property, one
-        column per target
+        Share of the error that transfer takes away, at most 1; targets are columns
     """
     gains = pd.DataFrame(np.nan, index=list(sources), columns=list(targets))
     for target, (X, y) in targets.items():
@@ -882,6 +976,6 @@ def transfer_map(
             try: parts = [t[0] for t in descriptor_blocks(table, group[0]).values()]
             except OtherKind: continue
             hidden = [t for _, _, t in read_layers(group, table, layers)]
-            errors = [np.abs(left_out(b, y) - y).mean() for b in (parts, [*parts, np.hstack(hidden)])]
-            gains.loc[name, target] = 1 - errors[1] / errors[0]
+            error = lambda blocks: np.abs(left_out(blocks, y) - y).mean()
+            gains.loc[name, target] = 1 - error([*parts, np.hstack(hidden)]) / error(parts)
     return gains

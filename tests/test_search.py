@@ -130,7 +130,7 @@ def test_published_protocol_is_labelled_and_kept_apart(sources, X, y):
 
 def test_report(fitted):
     text = fitted.summary("1")
-    assert "40 rows, 6 sources" in text and "best null" in text and "untrained twins" in text
+    assert "40 rows, 6 sources" in text and "with untrained networks" in text
     assert {"direct", "null", "source"} <= set(fitted.ranking_["kind"])
     assert fitted.weights_.sum() == pytest.approx(1) and (fitted.weights_ > 0).all()
     assert not any("untrained" in name for name in fitted.chosen_)
