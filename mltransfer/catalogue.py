@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math
 import operator
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,12 +19,35 @@ import pandas as pd
 from .core import Task
 
 # %% auto #0
-__all__ = ['COLUMNS', 'Entry', 'card_rows', 'Catalogue', 'query', 'summary']
+__all__ = []
+
+# %% ../nbs/31_catalogue.ipynb #3b04ce27
+COLUMNS = {
+    "id": "TEXT", "output": "INTEGER", "property": "TEXT", "unit": "TEXT", "kind": "TEXT",
+    "data": "TEXT", "licence": "TEXT", "rows": "INTEGER", "mae": "REAL", "mae_of_median": "REAL",
+    "mae_of_forest": "REAL", "error": "REAL", "descriptors": "TEXT", "model": "TEXT",
+}
+_ERRORS = "mae", "mae_of_median", "mae_of_forest"
+
+def _output(task: Task, name: str, card: Mapping[str, Any]) -> dict[str, Any]:
+    "Fields of one output, learnt from the data set of this name."
+    metrics = card.get("metrics", {}).get(name, {})
+    part = "test" if "test_mae" in metrics else "valid"
+    errors = {key: _number(metrics.get(f"{part}_{key}")) for key in _ERRORS}
+    mae = errors["mae"]
+    median = errors["mae_of_median"]
+    return {
+        "property": _text(task.property),
+        "unit": _text(task.unit),
+        "kind": task.kind,
+        "data": _text(name),
+        "licence": _text(card.get("data", {}).get(name, {}).get("licence", "")),
+        "rows": _number(metrics.get("rows", {}).get("train")),
+        **errors,
+        "error": mae / median if mae is not None and median else None,
+    }
 
 # %% ../nbs/31_catalogue.ipynb #0bcbaeec
-COLUMNS = {"id": "TEXT", "output": "INTEGER", "property": "TEXT", "unit": "TEXT", "kind": "TEXT", "data": "TEXT", "licence": "TEXT", "rows": "INTEGER",
-           "mae": "REAL", "mae_of_median": "REAL", "mae_of_forest": "REAL", "error": "REAL", "descriptors": "TEXT", "model": "TEXT"}
-
 def card_rows(
     model_id: str, # 16 hexadecimal digits
     head: Mapping[str, Any], # Tasks, shape, featurizer and card, as in a shard
@@ -42,25 +66,21 @@ def card_rows(
     list[tuple]
         One row per output, in the order of `COLUMNS`
     """
-    if not (isinstance(model_id, str) and len(model_id) == 16 and set(model_id) <= set("0123456789abcdef")):
+    if not (isinstance(model_id, str) and re.fullmatch("[0-9a-f]{16}", model_id)):
         raise ValueError(f"{model_id!r:.40} is not a model id")
-    descriptors = _text("+".join(str(p["name"]) for p in head["featurizer"]))
+    descriptors = _text("+".join(str(part["name"]) for part in head["featurizer"]))
     model = _text(_architecture(head))
     card = head["card"]
     names = list(card.get("data", {}))
     rows = []
-    for i, task in enumerate(Task(**t) for t in head["tasks"]):
-        name = names[i] if i < len(names) else ""
-        metrics = card.get("metrics", {}).get(name, {})
-        part = "test" if "test_mae" in metrics else "valid"
-        mae, median, forest = (_number(metrics.get(f"{part}_{m}")) for m in ("mae", "mae_of_median", "mae_of_forest"))
-        error = mae / median if mae is not None and median else None
-        rows.append((model_id, i, _text(task.property), _text(task.unit), task.kind, _text(name), _text(card.get("data", {}).get(name, {}).get("licence", "")),
-                     _number(metrics.get("rows", {}).get("train")), mae, median, forest, error, descriptors, model))
+    for i, task in enumerate(Task(**fields) for fields in head["tasks"]):
+        row = {"id": model_id, "output": i, "descriptors": descriptors, "model": model}
+        row |= _output(task, names[i] if i < len(names) else "", card)
+        rows.append(tuple(row[column] for column in COLUMNS))
     if not rows: raise ValueError(f"model {model_id} has no task")
     return rows
 
-
+# %% ../nbs/31_catalogue.ipynb #7d979c85
 def _architecture(head: Mapping[str, Any]) -> str:
     "Kind and size of a model."
     network = head.get("network")
@@ -76,34 +96,45 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     "A finite number, or nothing."
-    return value if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**62 else None
+    usable = isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**62
+    return value if usable else None
 
 # %% ../nbs/31_catalogue.ipynb #d9ff1f6c
 _VERSION = 1
+_TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _SCHEMA = f"""
     CREATE TABLE shards (name TEXT PRIMARY KEY, size INTEGER, problem TEXT);
     CREATE TABLE models (id TEXT PRIMARY KEY, shard TEXT) WITHOUT ROWID;
-    CREATE TABLE outputs ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())}, UNIQUE (id, output));
+    CREATE TABLE outputs ({_TYPED}, UNIQUE (id, output));
     CREATE INDEX by_error ON outputs (error, rows, property, kind, data, licence, descriptors);
     CREATE INDEX by_property ON outputs (property, error);
     PRAGMA user_version = {_VERSION};
 """
 
 @contextmanager
-def _connect(file: Path, *, write: bool = False, fixed: bool = False) -> Iterator[sqlite3.Connection]:
+def _connect(
+    file: Path, *, write: bool = False, fixed: bool = False,
+) -> Iterator[sqlite3.Connection]:
     "A connection for one operation; a writing one is a transaction that waits for other writers."
     mode = "mode=ro&immutable=1" if fixed else "mode=rwc" if write else "mode=ro"
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True, timeout=120, isolation_level=None)) as db:
+    address = f"{file.absolute().as_uri()}?{mode}"
+    opened = sqlite3.connect(address, uri=True, timeout=120, isolation_level=None)
+    with closing(opened) as db:
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA mmap_size = 268435456")
-        if not write: yield db; return
+        if not write:
+            yield db
+            return
         db.execute("BEGIN IMMEDIATE")
         try: yield db
-        except BaseException: db.execute("ROLLBACK"); raise
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
         db.execute("COMMIT")
 
 # %% ../nbs/31_catalogue.ipynb #9874eccd
-Entry = tuple[str, int, Iterable[Mapping[str, Any]] | Exception] # Name and size of a shard, and its heads or why they cannot be read
+_Heads = Iterable[Mapping[str, Any]] | Exception # Heads of a shard, or why they cannot be read
+Entry = tuple[str, int, _Heads] # Name, size and heads of a shard
 
 class Catalogue:
     """A table of model cards in one SQLite file.
@@ -113,16 +144,17 @@ class Catalogue:
     file : str | Path
         The SQLite file; made by `add`
     fixed : bool, default=False
-        The file never changes: read it without locks, as a read-only folder needs
+        The file never changes: no locks, as a read-only folder needs
     """
 
     def __init__(
         self,
         file: str | Path, # The SQLite file; made by `add`
         *,
-        fixed: bool = False, # The file never changes: read it without locks, as a read-only folder needs
+        fixed: bool = False, # The file never changes: no locks, as a read-only folder needs
     ):
-        self.file, self.fixed = Path(file), fixed
+        self.file = Path(file)
+        self.fixed = fixed
 
     def shards(self) -> dict[str, tuple[int, str | None]] | None:
         "Return size and problem of each known shard; `None` if there is no usable catalogue."
@@ -130,7 +162,8 @@ class Catalogue:
         try:
             with _connect(self.file, fixed=self.fixed) as db:
                 if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION: return None
-                return {name: (size, problem) for name, size, problem in db.execute("SELECT name, size, problem FROM shards")}
+                rows = db.execute("SELECT name, size, problem FROM shards")
+                return {name: (size, problem) for name, size, problem in rows}
         except sqlite3.DatabaseError as error:
             if "locked" in str(error): raise
             return None
@@ -150,7 +183,7 @@ class Catalogue:
         fresh : bool, default=False
             Forget everything that was known before
         """
-        if fresh and (self.shards() is None): _discard(self.file)
+        if fresh and self.shards() is None: _discard(self.file)
         with _connect(self.file, write=True) as db:
             if fresh or not db.execute("PRAGMA user_version").fetchone()[0]: _create(db)
             for name, size, heads in entries: _enter(db, name, size, heads)
@@ -180,15 +213,18 @@ class Catalogue:
             for i in range(0, len(ids), 500):
                 some = ids[i : i + 500]
                 marks = ", ".join("?" * len(some))
-                found |= dict(db.execute(f"SELECT id, shard FROM models WHERE id IN ({marks})", some))
+                where = f"WHERE id IN ({marks})"
+                found |= dict(db.execute(f"SELECT id, shard FROM models {where}", some))
         return found
 
     def ids(self) -> list[str]:
         "Return the ids of all models, sorted."
-        with _connect(self.file, fixed=self.fixed) as db: return [i for i, in db.execute("SELECT id FROM models ORDER BY id")]
+        with _connect(self.file, fixed=self.fixed) as db:
+            return [i for i, in db.execute("SELECT id FROM models ORDER BY id")]
 
     def __len__(self) -> int:
-        with _connect(self.file, fixed=self.fixed) as db: return db.execute("SELECT COUNT(*) FROM models").fetchone()[0]
+        with _connect(self.file, fixed=self.fixed) as db:
+            return db.execute("SELECT COUNT(*) FROM models").fetchone()[0]
 
 # %% ../nbs/31_catalogue.ipynb #d1d90c5c
 def _discard(file: Path) -> None:
@@ -201,24 +237,37 @@ def _create(db: sqlite3.Connection) -> None:
     for statement in filter(str.strip, _SCHEMA.split(";")): db.execute(statement)
 
 
-def _enter(db: sqlite3.Connection, name: str, size: int, heads: Iterable[Mapping[str, Any]] | Exception) -> None:
+def _enter(db: sqlite3.Connection, name: str, size: int, heads: _Heads) -> None:
     "One shard with its cards; if any card is wrong, the shard with the reason instead."
-    problem, places, rows = None, [], []
+    problem = None
+    places = []
+    rows = []
     try:
         if isinstance(heads, Exception): raise heads
         for model in heads:
             rows += card_rows(model["id"], model["head"])
             places.append((model["id"], name))
-    except Exception as error: problem = _text(error if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}")
+    except (ValueError, OSError) as error: problem = _text(error)
+    except Exception as error: problem = _text(f"{type(error).__name__}: {error}")
     db.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (name, size, problem))
     if problem: return
     db.executemany("INSERT OR IGNORE INTO models VALUES (?, ?)", places)
-    db.executemany(f"INSERT OR IGNORE INTO outputs VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+    marks = ", ".join("?" * len(COLUMNS))
+    db.executemany(f"INSERT OR IGNORE INTO outputs VALUES ({marks})", rows)
 
 # %% ../nbs/31_catalogue.ipynb #130e4975
+def _check_name(db: sqlite3.Connection, column: str, value: str) -> None:
+    "Refuse a name that no model has."
+    if db.execute(f"SELECT 1 FROM outputs WHERE {column} = ? LIMIT 1", (value,)).fetchone(): return
+    known = [str(v) for v, in db.execute(f"SELECT DISTINCT {column} FROM outputs")]
+    close = ", ".join(get_close_matches(value, known, n=4, cutoff=0.5))
+    remedy = f"close: {close}" if close else f"there are {len(known)}, none of them close"
+    raise ValueError(f"no model has {column} {value!r}; {remedy}")
+
+
 def query(
     catalogue: Catalogue, # Where to look
-    names: Mapping[str, str | None], # Column of `COLUMNS` and the value it must have; `None` for any
+    names: Mapping[str, str | None], # Value that a column of `COLUMNS` must have; `None` for any
     *,
     max_error: float | None = None, # Largest error as a share of the median's, e.g. 0.5
     min_rows: int | None = None, # Fewest training rows
@@ -231,7 +280,7 @@ def query(
     catalogue : Catalogue
         Where to look
     names : Mapping[str, str | None]
-        Column of `COLUMNS` and the value it must have; `None` for any
+        Value that a column of `COLUMNS` must have; `None` for any
     max_error : float | None, default=None
         Largest error as a share of the median's, e.g. 0.5
     min_rows : int | None, default=None
@@ -244,23 +293,28 @@ def query(
     pd.DataFrame
         One row per output, indexed by model id
     """
-    wanted = {k: str(v) for k, v in names.items() if v is not None}
-    terms = [f"{k} = ?" for k in wanted] + ["error <= ?"] * (max_error is not None) + ["rows >= ?"] * (min_rows is not None)
-    values = [*wanted.values(), *(float(v) for v in (max_error, min_rows) if v is not None)] # NumPy's numbers are blobs to SQLite
+    wanted = {column: str(value) for column, value in names.items() if value is not None}
+    terms = {f"{column} = ?": value for column, value in wanted.items()}
+    # NumPy's numbers are blobs to SQLite
+    if max_error is not None: terms["error <= ?"] = float(max_error)
+    if min_rows is not None: terms["rows >= ?"] = float(min_rows)
     where = f"WHERE {' AND '.join(terms)}" if terms else ""
+    order = "ORDER BY error NULLS LAST, id, output LIMIT ?"
+    values = *terms.values(), -1 if limit is None else operator.index(limit)
     with _connect(catalogue.file, fixed=catalogue.fixed) as db:
-        for column, value in wanted.items():
-            if db.execute(f"SELECT 1 FROM outputs WHERE {column} = ? LIMIT 1", (value,)).fetchone(): continue
-            known = [str(v) for v, in db.execute(f"SELECT DISTINCT {column} FROM outputs")]
-            close = get_close_matches(value, known, n=4, cutoff=0.5)
-            raise ValueError(f"no model has {column} {value!r}; " + (f"close: {', '.join(close)}" if close else f"there are {len(known)}, none of them close"))
-        found = db.execute(f"SELECT * FROM outputs {where} ORDER BY error NULLS LAST, id, output LIMIT ?", (*values, -1 if limit is None else operator.index(limit))).fetchall()
+        for column, value in wanted.items(): _check_name(db, column, value)
+        found = db.execute(f"SELECT * FROM outputs {where} {order}", values).fetchall()
     return pd.DataFrame(found, columns=list(COLUMNS)).set_index("id")
 
 # %% ../nbs/31_catalogue.ipynb #e6b622c4
+_COUNT = """
+    SELECT property, kind, data, COUNT(*), MIN(error) FROM outputs
+    GROUP BY property, kind, data
+"""
+
 def summary(
     catalogue: Catalogue, # Where to look
-) -> pd.DataFrame: # One row per property, kind and data set: number of models and smallest error
+) -> pd.DataFrame: # A row per property, kind and data set: number of models and smallest error
     """Count what the catalogue holds.
 
     Parameters
@@ -271,8 +325,8 @@ def summary(
     Returns
     -------
     pd.DataFrame
-        One row per property, kind and data set: number of models and smallest error
+        A row per property, kind and data set: number of models and smallest error
     """
     with _connect(catalogue.file, fixed=catalogue.fixed) as db:
-        counted = db.execute("SELECT property, kind, data, COUNT(*), MIN(error) FROM outputs GROUP BY property, kind, data").fetchall()
+        counted = db.execute(_COUNT).fetchall()
     return pd.DataFrame(counted, columns=["property", "kind", "data", "models", "best error"])

@@ -21,11 +21,15 @@ if TYPE_CHECKING: from matplotlib.axes import Axes
 __all__ = ['COLOURS', 'parity', 'method_errors', 'source_against_target', 'descriptor_heatmap', 'gain_map', 'property_matrix']
 
 # %% ../nbs/70_plots.ipynb #47c77309
-COLOURS = {"direct": "#E69F00", "transfer": "#0072B2", "null": "#999999", "accent": "#D55E00", "good": "#009E73"}
+COLOURS = {
+    "direct": "#E69F00", "transfer": "#0072B2", "null": "#999999", "accent": "#D55E00",
+    "good": "#009E73",
+}
 
 def _axes(ax: Axes | None, width: float, height: float) -> Axes:
     "The given axes, or new ones of this size in inches."
-    return ax if ax is not None else plt.subplots(figsize=(width, height), layout="constrained")[1]
+    if ax is not None: return ax
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 # %% ../nbs/70_plots.ipynb #cebe5bbe
 def parity(
@@ -60,15 +64,19 @@ def parity(
         The axes
     """
     ax = _axes(ax, 3.2, 3.2)
-    measured, predicted = np.asarray(measured, float), np.asarray(predicted, float)
-    low, high = min(measured.min(), predicted.min()), max(measured.max(), predicted.max())
+    measured = np.asarray(measured, float)
+    predicted = np.asarray(predicted, float)
+    low = min(measured.min(), predicted.min())
+    high = max(measured.max(), predicted.max())
     pad = 0.05 * (high - low)
-    ax.plot([low - pad, high + pad], [low - pad, high + pad], color="grey", lw=0.8, zorder=0)
+    ends = low - pad, high + pad
+    ax.plot(ends, ends, color="grey", lw=0.8, zorder=0)
     ax.plot(measured, predicted, "o", ms=4, alpha=0.6, mew=0, color=colour)
-    ax.text(0.04, 0.96, f"MAE {mae(measured, predicted):.3g}\nR² {r2(measured, predicted):.2f}\nn = {len(measured)}",
-            transform=ax.transAxes, va="top", fontsize=8)
-    ax.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), aspect="equal",
-           xlabel=f"measured {label}".strip(), ylabel=f"predicted {label}".strip(), title=title)
+    errors = f"MAE {mae(measured, predicted):.3g}\nR² {r2(measured, predicted):.2f}"
+    corner = {"transform": ax.transAxes, "va": "top", "fontsize": 8}
+    ax.text(0.04, 0.96, f"{errors}\nn = {len(measured)}", **corner)
+    ax.set(xlim=ends, ylim=ends, aspect="equal", title=title)
+    ax.set(xlabel=f"measured {label}".strip(), ylabel=f"predicted {label}".strip())
     return ax
 
 # %% ../nbs/70_plots.ipynb #19425536
@@ -100,9 +108,11 @@ def method_errors(
     ax = _axes(ax, 5.5, 0.5 + 0.32 * errors.shape[1])
     for i, name in enumerate(errors):
         kind = "null" if "null" in name else "transfer" if "transfer" in name else "direct"
-        ax.plot(errors[name], np.full(len(errors), i), "o", ms=3, alpha=0.35, mew=0, color=COLOURS[kind])
-        ax.plot(errors[name].mean(), i, "D", ms=6, color=COLOURS[kind])
-    if baseline is not None: ax.axvline(errors[baseline].mean(), color=COLOURS["direct"], lw=0.8)
+        colour = COLOURS[kind]
+        ax.plot(errors[name], np.full(len(errors), i), "o", ms=3, alpha=0.35, mew=0, color=colour)
+        ax.plot(errors[name].mean(), i, "D", ms=6, color=colour)
+    if baseline is not None:
+        ax.axvline(errors[baseline].mean(), color=COLOURS["direct"], lw=0.8)
     ax.set_yticks(range(errors.shape[1]), list(errors))
     ax.invert_yaxis()
     ax.set_xlabel(label)
@@ -138,13 +148,16 @@ def source_against_target(
         The axes
     """
     ax = _axes(ax, 4, 2.8)
-    source_error, target_error = np.asarray(source_error, float), np.asarray(target_error, float)
+    source_error = np.asarray(source_error, float)
+    target_error = np.asarray(target_error, float)
+    colour = COLOURS["direct"]
     ax.plot(source_error, target_error, "o", ms=4, alpha=0.5, mew=0, color=COLOURS["transfer"])
-    ax.axhline(direct, color=COLOURS["direct"], lw=1.2)
-    ax.annotate("direct", (1, direct), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=COLOURS["direct"], fontsize=8)
+    ax.axhline(direct, color=colour, lw=1.2)
+    right_above = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+    ax.annotate("direct", (1, direct), color=colour, fontsize=8, **right_above)
     rank = pd.Series(source_error).corr(pd.Series(target_error), method="spearman")
-    ax.set(xlabel=labels[0], ylabel=labels[1], title=f"{len(source_error)} sources, rank correlation {rank:.2f}")
-    ax.title.set_fontsize(9)
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    ax.set_title(f"{len(source_error)} sources, rank correlation {rank:.2f}", fontsize=9)
     return ax
 
 # %% ../nbs/70_plots.ipynb #634aae5e
@@ -178,18 +191,21 @@ def descriptor_heatmap(
     """
     ax = _axes(ax, 6.5, 3.2)
     y = np.asarray(y, float)
-    order, blocks = np.argsort(y), []
+    order = np.argsort(y)
+    blocks = []
     for table in layers:
         Z = np.asarray(table, float)
         Z = Z[:, Z.std(0) > 0]
         Z = (Z - Z.mean(0)) / Z.std(0)
         blocks.append(Z[order][:, np.argsort(Z.T @ (y - y.mean()))])
     edges = np.cumsum([0, *(b.shape[1] for b in blocks)])
-    image = ax.imshow(np.hstack(blocks), aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interpolation="nearest")
-    for e in edges[1:-1]: ax.axvline(e - 0.5, color="black", lw=1)
+    shades = {"cmap": "RdBu_r", "vmin": -2, "vmax": 2, "interpolation": "nearest"}
+    image = ax.imshow(np.hstack(blocks), aspect="auto", **shades)
+    for edge in edges[1:-1]: ax.axvline(edge - 0.5, color="black", lw=1)
     ax.set_xticks((edges[1:] + edges[:-1]) / 2 - 0.5, names)
     ticks = np.linspace(0, len(y) - 1, 5).astype(int)
-    ax.set_yticks(ticks, [f"{v:.0f}" if np.abs(y).max() > 100 else f"{v:.2g}" for v in y[order][ticks]])
+    digits = ".0f" if np.abs(y).max() > 100 else ".2g"
+    ax.set_yticks(ticks, [f"{value:{digits}}" for value in y[order][ticks]])
     ax.set(ylabel=label, xlabel="hidden units by layer")
     ax.figure.colorbar(image, ax=ax, label="activation (standardised)", shrink=0.8)
     return ax
@@ -198,7 +214,8 @@ def descriptor_heatmap(
 def _alike(rows: ArrayLike) -> list[int]:
     "An order in which similar rows are neighbours; unknown entries count as no gain."
     rows = np.nan_to_num(np.asarray(rows, float))
-    return leaves_list(linkage(rows, "average", optimal_ordering=True)).tolist() if len(rows) > 2 else list(range(len(rows)))
+    if len(rows) <= 2: return list(range(len(rows)))
+    return leaves_list(linkage(rows, "average", optimal_ordering=True)).tolist()
 
 
 def gain_map(
@@ -226,18 +243,33 @@ def gain_map(
     image = ax.imshow(shown, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
     for (i, j), value in np.ndenumerate(shown.to_numpy()):
         text = "" if np.isnan(value) else f"{value:+.0%}"
-        ax.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.6 * limit else "black")
+        colour = "white" if abs(value) > 0.6 * limit else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
     ax.set_xticks(range(shown.shape[1]), shown.columns, rotation=40, ha="right")
     ax.set_yticks(range(shown.shape[0]), shown.index)
     ax.set(xlabel="target", ylabel="source")
-    ax.figure.colorbar(image, ax=ax, label="error taken away", format=lambda v, _: f"{v:+.0%}")
+    percent = lambda value, _: f"{value:+.0%}"
+    ax.figure.colorbar(image, ax=ax, label="error taken away", format=percent)
     return ax
 
 # %% ../nbs/70_plots.ipynb #9fa01bd0
+def _spans_decades(values: pd.Series) -> bool:
+    known = values.dropna()
+    return known.min() > 0 and known.max() > 100 * known.min()
+
+
+def _correlation(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    "Write the rank correlation into a panel without axes."
+    rank = pd.Series(x).corr(pd.Series(y), method="spearman")
+    middle = {"ha": "center", "va": "center", "transform": ax.transAxes}
+    ax.text(0.5, 0.5, f"{rank:+.2f}\nn = {len(x)}", fontsize=8, **middle)
+    ax.set_axis_off()
+
+
 def property_matrix(
     table: pd.DataFrame, # One row per material, one column per property; holes are NaN
     *,
-    size: float = 1.2, # Width of a panel in inches
+    size: float = 1.2, # Width of a panel in inches, > 0
 ) -> Axes: # The axes of the first panel
     """Plot every pair of properties, with rank correlations.
 
@@ -246,27 +278,28 @@ def property_matrix(
     table : pd.DataFrame
         One row per material, one column per property; holes are NaN
     size : float, default=1.2
-        Width of a panel in inches
+        Width of a panel in inches, > 0
 
     Returns
     -------
     Axes
         The axes of the first panel
     """
-    k, names = table.shape[1], list(table)
+    k = table.shape[1]
+    names = list(table)
     axes = plt.subplots(k, k, figsize=(size * k, size * k), layout="constrained")[1]
-    decades = [(v := table[n].dropna()).min() > 0 and v.max() > 100 * v.min() for n in names]
+    decades = [_spans_decades(table[name]) for name in names]
+    scales = ["log" if wide else "linear" for wide in decades]
     for (i, j), ax in np.ndenumerate(axes):
-        both = table.iloc[:, [j, i]].dropna().to_numpy()
-        if i == j: ax.hist(np.log10(both[:, 0]) if decades[i] else both[:, 0], bins=20, color=COLOURS["null"])
-        elif i > j:
-            ax.plot(both[:, 0], both[:, 1], "o", ms=2, alpha=0.4, mew=0, color=COLOURS["transfer"])
-            ax.set(xscale="log" if decades[j] else "linear", yscale="log" if decades[i] else "linear")
+        x, y = table.iloc[:, [j, i]].dropna().to_numpy().T
+        if i == j: ax.hist(np.log10(x) if decades[i] else x, bins=20, color=COLOURS["null"])
+        elif i < j: _correlation(ax, x, y)
         else:
-            rank = pd.Series(both[:, 0]).corr(pd.Series(both[:, 1]), method="spearman")
-            ax.text(0.5, 0.5, f"{rank:+.2f}\nn = {len(both)}", ha="center", va="center", fontsize=8, transform=ax.transAxes)
-            ax.set_axis_off()
-        ax.tick_params(labelsize=6, left=i > j == 0, labelleft=i > j == 0, bottom=i == k - 1 > j, labelbottom=i == k - 1 > j)
+            ax.plot(x, y, "o", ms=2, alpha=0.4, mew=0, color=COLOURS["transfer"])
+            ax.set(xscale=scales[j], yscale=scales[i])
+        left = i > j == 0
+        below = i == k - 1 > j
+        ax.tick_params(labelsize=6, left=left, labelleft=left, bottom=below, labelbottom=below)
         if i == k - 1: ax.set_xlabel(names[j], fontsize=7)
         if j == 0: ax.set_ylabel(names[i], fontsize=7)
     return axes[0, 0]

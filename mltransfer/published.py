@@ -5,7 +5,7 @@
 # %% ../nbs/32_published.ipynb #664e32da
 from __future__ import annotations
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,16 @@ from .data import load
 from .files import read_table
 
 # %% auto #0
-__all__ = ['TWIN', 'published_errors', 'distinct', 'chosen', 'Published', 'paper_inputs', 'read_published', 'thinned']
+__all__ = ['published_errors', 'Published', 'read_published']
 
 # %% ../nbs/32_published.ipynb #3b8386c6
-def published_errors() -> pd.DataFrame: # Indexed by data set, smallest first; MAE in the unit of the set
+def published_errors() -> pd.DataFrame: # A row per data set, smallest first; MAE in its unit
     """Return the published errors, with the better of the two as `best`.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by data set, smallest first; MAE in the unit of the set
+        A row per data set, smallest first; MAE in its unit
     """
     table = read_table("cross_property_published").set_index("dataset")
     return table.assign(best=table[["scratch_mae", "transfer_mae"]].min(axis=1))
@@ -43,7 +43,7 @@ def distinct() -> list[str]: # Names, smallest first
     list[str]
         Names, smallest first
     """
-    return [n for n in published_errors().index if n != TWIN]
+    return [name for name in published_errors().index if name != TWIN]
 
 # %% ../nbs/32_published.ipynb #b0ed217d
 def chosen(
@@ -62,9 +62,11 @@ def chosen(
     known = distinct()
     if isinstance(names, str): raise ValueError(f"put the name in a list: [{names!r}]")
     names = known[:n] if names is None else list(names)
-    if not names or len(set(names)) < len(names): raise ValueError(f"names are one or more, each once, got {names}")
-    if wrong := [m for m in names if m not in known]:
-        raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}" + (f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""))
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"names are one or more, each once, got {names}")
+    if wrong := [name for name in names if name not in known]:
+        twin = f" ({TWIN} is pem300k)" if wrong[0] == TWIN else ""
+        raise ValueError(f"no data set {wrong[0]!r}; there are {', '.join(sorted(known))}{twin}")
     return names
 
 # %% ../nbs/32_published.ipynb #82508fe6
@@ -127,9 +129,16 @@ def read_published(
     featurizer : TransformerMixin
         Describes formulas
     """
-    d = load(f"crossproperty_{name}")
-    return Published(name, d.task.unit, featurizer.fit_transform(d.X), ElementFractions().fit_transform(d.X), d.y.to_numpy(),
-                     d.groups.to_numpy().astype(object), (d.frame["part"] == "test").to_numpy())
+    data = load(f"crossproperty_{name}")
+    return Published(
+        name=name,
+        unit=data.task.unit,
+        X=featurizer.fit_transform(data.X),
+        fractions=ElementFractions().fit_transform(data.X),
+        y=data.y.to_numpy(),
+        groups=data.groups.to_numpy().astype(object),
+        test=(data.frame["part"] == "test").to_numpy(),
+    )
 
 # %% ../nbs/32_published.ipynb #13bc208f
 def thinned(
@@ -155,6 +164,8 @@ def thinned(
     """
     if not 0 < share <= 1: raise ValueError(f"share is above 0 and at most 1, got {share}")
     formulas = np.unique(data.groups[~data.test].astype(str))
-    kept = np.random.default_rng(random_state).permutation(formulas)[: max(1, round(share * len(formulas)))]
+    n = max(1, round(share * len(formulas)))
+    kept = np.random.default_rng(random_state).permutation(formulas)[:n]
     rows = data.test | np.isin(data.groups.astype(str), kept)
-    return Published(data.name, data.unit, *(a[rows] for a in (data.X, data.fractions, data.y, data.groups, data.test)))
+    columns = "X", "fractions", "y", "groups", "test"
+    return replace(data, **{name: getattr(data, name)[rows] for name in columns})
