@@ -121,7 +121,7 @@ def method_errors(
 # %% ../nbs/70_plots.ipynb #2056584b
 def source_against_target(
     source_error: ArrayLike, # Test error of each source on its own property, shape (n_sources,)
-    target_error: ArrayLike, # Error on the target with that source's descriptors, shape (n_sources,)
+    target_error: ArrayLike, # Error on the target with its descriptors, shape (n_sources,)
     *,
     direct: float, # Error on the target without any source
     labels: tuple[str, str] = ("source MAE", "target MAE"), # Axis labels with units
@@ -134,7 +134,7 @@ def source_against_target(
     source_error : ArrayLike
         Test error of each source on its own property, shape (n_sources,)
     target_error : ArrayLike
-        Error on the target with that source's descriptors, shape (n_sources,)
+        Error on the target with its descriptors, shape (n_sources,)
     direct : float
         Error on the target without any source
     labels : tuple[str, str], default=("source MAE", "target MAE")

@@ -18,7 +18,7 @@ from .validate import Evaluation
 if TYPE_CHECKING: from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['protocol_table', 'Report']
+__all__ = ['Report']
 
 # %% ../nbs/71_report.ipynb #3fc39320
 def protocol_table(
@@ -36,11 +36,12 @@ def protocol_table(
     pd.DataFrame
         One row per method, four columns per protocol
     """
-    parts, order = {}, {}
+    shown = {"MAE": "mae", "±": "mae_spread", "R2": "r2", "seconds": "seconds"}
+    parts = {}
+    order = {}
     for name, evaluations in results.items():
         found = pd.concat([e.summary() for e in evaluations])
         order |= dict.fromkeys(found.index)
-        shown = {"MAE": "mae", "±": "mae_spread", "R2": "r2", "seconds": "seconds"}
         parts |= {(name, title): found[column] for title, column in shown.items()}
     return pd.DataFrame(parts).reindex(list(order))
 
@@ -50,17 +51,25 @@ def _figure_html(figure: Figure, caption: str) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return (f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>")
+    image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table_html(table: pd.DataFrame) -> str:
+    "A table with three digits and empty cells where nothing is known."
+    return table.to_html(border=0, float_format="{:.3g}".format, na_rep="")
 
 # %% ../nbs/71_report.ipynb #396a35d4
-_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;font-size:.85rem}th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}figure{margin:1.5rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
+_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;color:#222}
+body{margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;font-size:.85rem}
+th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}
+th:first-child,td:first-child{text-align:left}
+figure{margin:1.5rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
 .verdict{background:#eef5fa;border-left:4px solid #0072B2;padding:.6rem 1rem}"""
 
 class Report:
-    """The result of a case study: `question`, `table`, `verdict`, `figures` with `captions`, `notes`, and `details` for those who want more.
+    """The result of a case study: question, table, verdict and figures, on one page.
 
     Parameters
     ----------
@@ -73,11 +82,11 @@ class Report:
     figures : dict[str, Figure]
         Matplotlib figures by name
     captions : dict[str, str] | None, default=None
-        What each figure shows: one sentence that states the finding
+        What each figure shows: one sentence, the finding
     notes : str, default=""
         Data, licences, protocol, versions
     details : Mapping[str, Any] | None, default=None
-        What else was found, by name, mostly tables; not on the page
+        What else was found, by name; not on the page
     """
 
     def __init__(
@@ -87,12 +96,17 @@ class Report:
         verdict: str, # One paragraph
         figures: dict[str, Figure], # Matplotlib figures by name
         *,
-        captions: dict[str, str] | None = None, # What each figure shows: one sentence that states the finding
+        captions: dict[str, str] | None = None, # What each figure shows: one sentence, the finding
         notes: str = "", # Data, licences, protocol, versions
-        details: Mapping[str, Any] | None = None, # What else was found, by name, mostly tables; not on the page
+        details: Mapping[str, Any] | None = None, # What else was found, by name; not on the page
     ):
-        self.question, self.table, self.verdict, self.figures = question, table, verdict, figures
-        self.captions, self.notes, self.details = captions or {}, notes, details or {}
+        self.question = question
+        self.table = table
+        self.verdict = verdict
+        self.figures = figures
+        self.captions = captions or {}
+        self.notes = notes
+        self.details = details or {}
 
     def to_html(
         self,
@@ -110,11 +124,18 @@ class Report:
         Path
             The same path, absolute
         """
-        figures = "".join(_figure_html(f, self.captions.get(n, n)) for n, f in self.figures.items())
-        table = self.table.to_html(border=0, float_format="{:.3g}".format, na_rep="")
-        page = (f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-                f"<title>{escape(self.question)}</title><style>{_STYLE}</style><h1>{escape(self.question)}</h1>"
-                f'<p class="verdict">{escape(self.verdict)}</p>{table}{figures}<p><small>{escape(self.notes)}</small></p></html>')
+        captions = {name: self.captions.get(name, name) for name in self.figures}
+        figures = [_figure_html(f, captions[name]) for name, f in self.figures.items()]
+        head = (
+            '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f"<title>{escape(self.question)}</title><style>{_STYLE}</style>"
+        )
+        body = (
+            f"<h1>{escape(self.question)}</h1>"
+            f'<p class="verdict">{escape(self.verdict)}</p>{_table_html(self.table)}'
+            f"{''.join(figures)}<p><small>{escape(self.notes)}</small></p>"
+        )
+        page = f'<!DOCTYPE html><html lang="en">{head}{body}</html>'
         path = Path(path).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
@@ -124,7 +145,7 @@ class Report:
         self,
         path: str | Path, # Page to write
     ) -> None:
-        """Print the table and the verdict, write the page, and print where it is: what a terminal wants.
+        """Print the table and the verdict, write the page, and print where it is.
 
         Parameters
         ----------
@@ -134,6 +155,9 @@ class Report:
         print(f"{self}\n\nThe page with the figures:\n{self.to_html(path)}")
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.question)}</b></p>{self.table.to_html(border=0, float_format='{:.3g}'.format, na_rep='')}<p>{escape(self.verdict)}</p>"
+        question = f"<p><b>{escape(self.question)}</b></p>"
+        return f"{question}{_table_html(self.table)}<p>{escape(self.verdict)}</p>"
 
-    def __repr__(self) -> str: return f"{self.question}\n\n{self.table.to_string(float_format='{:.3g}'.format)}\n\n{self.verdict}"
+    def __repr__(self) -> str:
+        table = self.table.to_string(float_format="{:.3g}".format)
+        return f"{self.question}\n\n{table}\n\n{self.verdict}"
