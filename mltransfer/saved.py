@@ -55,7 +55,7 @@ def _given(model: mltransfer.Shotgun) -> dict[str, Any]:
         "options": {k: getattr(model, k) for k in _OPTIONS} | {"random_state": model.seed_},
     }
 
-
+# %% ../nbs/72_saved.ipynb #5157847d
 def _frame(kept: dict[str, Any], n: int | None = None) -> Any:
     "The rows, or the first `n`, as `fit` takes them."
     found = kept.get("conditions")
@@ -117,7 +117,7 @@ def save_fit(
     (path / "fit.json").write_text(text, encoding="utf-8")
     return path
 
-# %% ../nbs/72_saved.ipynb #f1ab9488
+# %% ../nbs/72_saved.ipynb #18d1a1b0
 def _read(file: Path) -> dict[str, Any]:
     "What `save_fit` wrote."
     try: kept = json.loads(file.read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise ValueError(f"{found}; a newer mltransfer may read it")
     return kept
 
-
+# %% ../nbs/72_saved.ipynb #f1ab9488
 def load_fit(
     path: str | Path, # Folder written by `save_fit`
 ) -> mltransfer.Shotgun: # Fitted again
