@@ -1,4 +1,4 @@
-"The audit: every planted leak is named, clean data are left in peace, units do not matter, and it is fast enough to be run always."
+"The audit names every planted leak, leaves clean data in peace, heeds no units, and is always fast enough."
 import time
 import warnings
 
@@ -41,7 +41,8 @@ def test_clean_data_are_left_in_peace():
     rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = audit(alkanes, y, heat, table=rng.normal(size=(40, 6)), splits=[list(KFold(5).split(y))], sources=[source(["N"], "density")])
+        found = audit(alkanes, y, heat, table=rng.normal(size=(40, 6)), splits=[list(KFold(5).split(y))],
+            sources=[source(["N"], "density")])
     assert found.clean
     assert not len(found.findings)
     assert "No leak" in repr(found)
@@ -78,35 +79,41 @@ def test_contradictions_are_named_on_the_scale_of_the_target():
 
 
 def test_same_property_leaks_and_another_is_transductive():
-    sources = [source(alkanes[:3], "Heat Capacity at constant volume"), source(alkanes[2:5], "density"), source(alkanes[:1], "density", "heat capacity")]
+    sources = [source(alkanes[:3], "Heat Capacity at constant volume"), source(alkanes[2:5], "density"),
+        source(alkanes[:1], "density", "heat capacity")]
     found = quiet(alkanes, y, heat, sources=sources).findings
     assert found.query("grade == 'leak'")["position"].tolist() == [0, 1, 2]
     assert found.query("grade == 'transductive'")["position"].tolist() == [2, 3, 4]
     assert "2 of 2 sources" in found["why"].iloc[0] and "1 of 1" in found["why"].iloc[-1]
     many = [source(alkanes[: 0 if i in (3, 4) else 1], "density") for i in range(12)]
-    with pytest.warns(LeakageWarning, match=r"sources\[i\] for i = 0-2, 5-11: density(.|\n)*model_id\(sources\[i\]\)"):
+    with pytest.warns(LeakageWarning,
+            match=r"sources\[i\] for i = 0-2, 5-11: density(.|\n)*model_id\(sources\[i\]\)"):
         audit(alkanes, y, heat, sources=many)
 
 
 def test_only_tested_rows_leak_from_a_source():
     split = [[(np.arange(5, 40), np.arange(5))]]
-    assert positions(quiet(alkanes, y, heat, sources=[source(alkanes, "density")], splits=split), "a source has seen another property") == [0, 1, 2, 3, 4]
+    assert positions(quiet(alkanes, y, heat, sources=[source(alkanes, "density")], splits=split),
+        "a source has seen another property") == [0, 1, 2, 3, 4]
 
 
 def test_crystals_and_compositions_meet():
     salts = ["ClNa", "ClK", "FLi", "BrNa"] * 1
     composition, crystal = Task("band gap", "eV", "composition"), Task("band gap", "eV", "crystal")
-    by_structure, by_formula = source(["ClNa_225", "ClCs_221"], "band gap", kind="crystal"), source(["FLi"], "band gap", kind="composition")
+    by_structure = source(["ClNa_225", "ClCs_221"], "band gap", kind="crystal")
+    by_formula = source(["FLi"], "band gap", kind="composition")
     found = quiet(salts, np.arange(4.0), composition, sources=[by_structure, by_formula])
     assert positions(found, "a source has seen the same property") == [0, 2]
-    found = quiet(salts, np.arange(4.0), crystal, keys=[f"{s}_225" for s in salts], sources=[by_structure, by_formula])
+    found = quiet(salts, np.arange(4.0), crystal, keys=[f"{s}_225" for s in salts],
+        sources=[by_structure, by_formula])
     assert positions(found, "a source has seen the same property") == [0, 2]
 
 
 def test_no_source_has_seen_anything_of_nothing():
     assert not seen_by([], ["C"], "molecule").any()
     assert seen_by([source(["C"], "density")], [], "molecule").shape == (0,)
-    assert seen_by([source([], "density"), source(["C"], "density")], ["N", "C"], "molecule").tolist() == [False, True]
+    assert seen_by([source([], "density"), source(["C"], "density")], ["N", "C"],
+        "molecule").tolist() == [False, True]
 
 
 def test_words_decide_about_properties():
@@ -161,9 +168,11 @@ def test_near_rows_name_their_most_similar_partner_and_share_its_group():
 def test_columns_that_give_the_target_away_repeat_or_say_nothing():
     rng = np.random.default_rng(4)
     other = rng.normal(size=40)
-    table = pd.DataFrame({"fine": rng.normal(size=40), "log": -np.log(y), "once": other, "twice": other, "still": 3.0, "bit": np.eye(40)[0], "bit again": np.eye(40)[0]})
+    table = pd.DataFrame({"fine": rng.normal(size=40), "log": -np.log(y), "once": other, "twice": other,
+        "still": 3.0, "bit": np.eye(40)[0], "bit again": np.eye(40)[0]})
     found = quiet(alkanes, y, heat, table=table).findings
-    assert found.set_index("value")["grade"].to_dict() == {"log": "leak", "twice": "redundant", "bit again": "note", "still": "note"}
+    assert found.set_index("value")["grade"].to_dict() == {"log": "leak", "twice": "redundant",
+        "bit again": "note", "still": "note"}
     assert not quiet(alkanes, y, heat, table=table[["once", "twice"]]).clean
     assert quiet(alkanes, y, heat, table=table[["still", "bit", "bit again"]]).clean
 
@@ -185,14 +194,23 @@ def test_the_warning_names_ten_and_counts_the_rest():
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"X": alkanes[:-1]}, "X has 39 rows, but"), ({"y": np.r_[np.nan, y[1:]]}, "row 0"), ({"X": [*alkanes[:-1], "C1CC"]}, "row 39"),
-    ({"table": np.ones((39, 2))}, "'table': 39"), ({"table": np.r_[np.ones((39, 2)), [[1, np.inf]]]}, "row 39"), ({"table": np.ones(40)}, "2-d"),
-    ({"keys": ["a"]}, "'keys': 1"), ({"keys": [None] * 40}, "no group"), ({"similarity": 0, "table": np.eye(40)}, "similarity must lie"),
-    ({"splits": []}, "splits is empty"), ({"splits": list(KFold(5).split(y))}, "wrap what a splitter yields"), ({"splits": [[]]}, "splits is empty"),
-    ({"splits": [[(np.arange(20), np.arange(19, 40))]]}, "row 19"), ({"splits": [[(np.arange(20), np.arange(20, 41))]]}, "there are 40 rows"),
-    ({"splits": [[(np.arange(0), np.arange(20))]]}, "no training rows"), ({"splits": [[(np.arange(40) < 20, np.arange(40) >= 20)]]}, "row numbers, got bool"),
-    ({"task": Task("viscosity", log=True), "y": y - 2000}, "task.log"), ({"sources": ["c0ffee"]}, "got str; of a library, give library.load"),
-    ({"X": load("polymer_heat_capacity")}, r"pass ds\.X"), ({"splits": KFold(5)}, r"got KFold\(.*write \[list\(KFold"), ({"splits": [KFold(5)]}, r"write \[list\(KFold"),
+    ({"X": alkanes[:-1]}, "X has 39 rows, but"), ({"y": np.r_[np.nan, y[1:]]}, "row 0"),
+    ({"X": [*alkanes[:-1], "C1CC"]}, "row 39"),
+    ({"table": np.ones((39, 2))}, "'table': 39"),
+    ({"table": np.r_[np.ones((39, 2)), [[1, np.inf]]]}, "row 39"), ({"table": np.ones(40)}, "2-d"),
+    ({"keys": ["a"]}, "'keys': 1"), ({"keys": [None] * 40}, "no group"),
+    ({"similarity": 0, "table": np.eye(40)}, "similarity must lie"),
+    ({"splits": []}, "splits is empty"), ({"splits": list(KFold(5).split(y))}, "wrap what a splitter yields"),
+    ({"splits": [[]]}, "splits is empty"),
+    ({"splits": [[(np.arange(20), np.arange(19, 40))]]}, "row 19"),
+    ({"splits": [[(np.arange(20), np.arange(20, 41))]]}, "there are 40 rows"),
+    ({"splits": [[(np.arange(0), np.arange(20))]]}, "no training rows"),
+    ({"splits": [[(np.arange(40) < 20, np.arange(40) >= 20)]]}, "row numbers, got bool"),
+    ({"task": Task("viscosity", log=True), "y": y - 2000}, "task.log"),
+    ({"sources": ["c0ffee"]}, "got str; of a library, give library.load"),
+    ({"X": load("polymer_heat_capacity")}, r"pass ds\.X"),
+    ({"splits": KFold(5)}, r"got KFold\(.*write \[list\(KFold"),
+    ({"splits": [KFold(5)]}, r"write \[list\(KFold"),
 ])
 def test_bad_input_gets_one_clear_error(change, said):
     how = {"X": alkanes, "y": y, "task": heat} | change
@@ -218,7 +236,8 @@ def test_a_thousand_rows_and_a_hundred_sources_do_not_take_minutes():
 def test_conditions_are_no_contradiction():
     from mltransfer.data import from_frame
     task = Task("thermal conductivity", "W/(m K)", "composition")
-    salts = pd.DataFrame({"salt": ["NaCl", "ClNa", "NaCl", "Na2Cl2", "KBr", "LiF"], "T": [253, 298, 353, 253, 298, 298], "k": [7.8, 6.5, 5.4, 1.0, 4.8, 11.0]})
+    salts = pd.DataFrame({"salt": ["NaCl", "ClNa", "NaCl", "Na2Cl2", "KBr", "LiF"],
+        "T": [253, 298, 353, 253, 298, 298], "k": [7.8, 6.5, 5.4, 1.0, 4.8, 11.0]})
     data = from_frame(salts, "salt", "k", task, conditions=["T"])
     found = quiet(data.X, data.y, data.task)
     assert positions(found, "contradiction") == [3] and positions(found, "same material") == [1, 2, 3]
@@ -240,6 +259,7 @@ def test_a_kind_is_no_task():
 
 def test_mappings_are_audited_like_formulas():
     task, y = Task("k", "", "composition"), [1.0, 2.0, 9.0]
-    a, b = (quiet(X, y, task) for X in (["NaCl", "KBr", "ClNa"], [{"Na": 1, "Cl": 1}, {"K": 0.5, "Br": 0.5}, {"Cl": 2, "Na": 2}]))
+    a, b = (quiet(X, y, task) for X in (["NaCl", "KBr", "ClNa"],
+        [{"Na": 1, "Cl": 1}, {"K": 0.5, "Br": 0.5}, {"Cl": 2, "Na": 2}]))
     assert a.findings["position"].tolist() == b.findings["position"].tolist()
     assert positions(a, "contradiction") == [2]

@@ -1,5 +1,6 @@
 "A library is a folder: what is in it stays what it is, wherever it is copied and whoever writes to it."
-import functools, http.server, inspect, json, os, pickle, secrets, signal, subprocess, sys, textwrap, threading, time
+import functools, http.server, inspect, json, os, pickle, secrets, signal, subprocess, sys
+import textwrap, threading, time
 from pathlib import Path
 
 import fake_hub
@@ -17,7 +18,8 @@ from mltransfer.library import Library, _manifest, read_heads
 from mltransfer.molecule import Constitution
 from mltransfer.networks import MultiTaskEncoder, ResidualMLP, build
 from mltransfer.estimator_source import EstimatorSource
-from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, model_id, save_source, take_apart
+from mltransfer.source import SourceBatch, SourceModel, hash_keys, load_source, model_id
+from mltransfer.source import save_source, take_apart
 
 smiles = ["CCO", "c1ccccc1", "*CC*", "*OCC*", "CC(=O)O", "CCCCCC"]
 featurizer = Constitution()
@@ -25,12 +27,15 @@ table = featurizer.fit_transform(smiles)
 rng = np.random.default_rng(0)
 
 
-def source(*hidden, kind=None, tasks=1, columns=None, activation="relu", seed=0, log=False, seen=("CCO",), property="p", card=None):
+def source(*hidden, kind=None, tasks=1, columns=None, activation="relu", seed=0, log=False, seen=("CCO",),
+        property="p", card=None):
     columns = np.arange(table.shape[1]) if columns is None else columns
     return SourceModel(
-        kind([len(columns), *hidden, tasks]) if kind else build([len(columns), *hidden, tasks], activation=activation, random_state=seed), featurizer,
+        kind([len(columns), *hidden, tasks]) if kind
+        else build([len(columns), *hidden, tasks], activation=activation, random_state=seed), featurizer,
         [Task(f"{property} {i}" if i else property, "K", log=log) for i in range(tasks)], columns=columns,
-        x_scaling=np.stack([table.mean(0)[columns], table.std(0)[columns] + 1]), y_scaling=np.stack([np.arange(tasks), np.ones(tasks)]),
+        x_scaling=np.stack([table.mean(0)[columns], table.std(0)[columns] + 1]),
+        y_scaling=np.stack([np.arange(tasks), np.ones(tasks)]),
         seen=hash_keys(seen, "molecule"), card=card)
 
 
@@ -38,13 +43,18 @@ def forest(estimator=None, seed=0):
     if estimator is None: estimator = RandomForestRegressor(3, random_state=seed)
     draw = np.random.default_rng(seed)
     return EstimatorSource(
-        estimator.fit(draw.random((30, table.shape[1])), draw.random(30)), featurizer, [Task("density", "kg/m^3")],
-        columns=np.arange(table.shape[1]), x_scaling=np.stack([np.zeros(table.shape[1]), np.ones(table.shape[1])]), y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"], "molecule"))
+        estimator.fit(draw.random((30, table.shape[1])), draw.random(30)), featurizer,
+        [Task("density", "kg/m^3")],
+        columns=np.arange(table.shape[1]),
+        x_scaling=np.stack([np.zeros(table.shape[1]), np.ones(table.shape[1])]),
+        y_scaling=np.array([[0], [1000]]), seen=hash_keys(["CCC"], "molecule"))
 
 
-mixed = [source(16, 8), source(40, 8, seed=1), source(12, seed=2), source(16, 8, activation="gelu"), source(20, 8, tasks=3, log=True),
+mixed = [source(16, 8), source(40, 8, seed=1), source(12, seed=2), source(16, 8, activation="gelu"),
+    source(20, 8, tasks=3, log=True),
          source(16, 8, columns=np.arange(5)), source(9, 8, seen=("CCC", "CCN")), forest(),
-         source(8, 8, kind=ResidualMLP), source(6, 6, kind=ResidualMLP), source(8, 8, tasks=3, kind=MultiTaskEncoder)]
+         source(8, 8, kind=ResidualMLP), source(6, 6, kind=ResidualMLP),
+         source(8, 8, tasks=3, kind=MultiTaskEncoder)]
 
 
 @pytest.fixture
@@ -55,7 +65,8 @@ def library(tmp_path):
 
 
 def same(a, b):
-    return model_id(a) == model_id(b) and np.array_equal(a.predict(smiles), b.predict(smiles)) and np.array_equal(a.seen, b.seen) and a.card == b.card
+    return model_id(a) == model_id(b) and np.array_equal(a.predict(smiles),
+        b.predict(smiles)) and np.array_equal(a.seen, b.seen) and a.card == b.card
 
 
 def test_every_model_comes_back(library):
@@ -68,7 +79,8 @@ def test_one_file_and_one_shard_hold_the_same_model(library, tmp_path):
     for s in mixed: assert same(load_source(save_source(s, tmp_path / "one")), s)
 
 
-@pytest.mark.parametrize("estimator", [ExtraTreesRegressor(3), ElasticNet(), Ridge()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", [ExtraTreesRegressor(3), ElasticNet(), Ridge()],
+    ids=lambda e: type(e).__name__)
 def test_estimators_come_back(tmp_path, estimator):
     s, lib = forest(estimator), Library(tmp_path)
     i, = lib.add([s])
@@ -96,14 +108,18 @@ def test_shards_hold_one_featurizer_kind_and_depth(library):
     for name in library.folder.listing():
         heads = [m["head"] for m in read_heads(library.folder.locate(name))]
         depths = [len(h["network"]["widths"]) if "network" in h else h["estimator"] for h in heads]
-        assert len({(json.dumps(h["featurizer"]), h.get("network", {}).get("name"), d) for h, d in zip(heads, depths)}) == 1
+        assert len({(json.dumps(h["featurizer"]), h.get("network", {}).get("name"), d) for h,
+            d in zip(heads, depths)}) == 1
 
 
 @settings(max_examples=25)
-@given(st.lists(st.tuples(st.sampled_from([(5,), (9,), (8, 4), (12, 4), (6, 5, 4)]), st.integers(1, 3), st.booleans(), st.integers(0, 3)), min_size=1, max_size=6),
+@given(st.lists(st.tuples(st.sampled_from([(5,), (9,), (8, 4), (12, 4), (6, 5, 4)]), st.integers(1, 3),
+    st.booleans(), st.integers(0, 3)), min_size=1, max_size=6),
        st.sampled_from([0, -1, "output"]), st.sampled_from(["pre", "post"]))
 def test_a_batch_equals_its_members(shapes, layer, activation):
-    draw = [source(*h, tasks=t, log=log, seed=k, columns=np.sort(np.random.default_rng(k).permutation(table.shape[1])[: 6 + k])) for h, t, log, k in shapes]
+    draw = [source(*h, tasks=t, log=log, seed=k,
+        columns=np.sort(np.random.default_rng(k).permutation(table.shape[1])[: 6 + k])) for h, t, log,
+        k in shapes]
     for one, s in zip(SourceBatch(draw).hidden(table, layer, activation), draw):
         np.testing.assert_allclose(one, s.hidden(table, layer, activation), rtol=1e-4, atol=1e-5)
 
@@ -134,10 +150,14 @@ def test_half_precision_is_stable(tmp_path):
 
 def test_query_finds_what_cards_say(tmp_path):
     def card(error, licence):
-        return {"data": {"t": {"licence": licence}}, "metrics": {"t": {"rows": {"train": 50}, "test_mae": error, "test_mae_of_median": 1.0}}}
+        return {"data": {"t": {"licence": licence}},
+            "metrics": {"t": {"rows": {"train": 50}, "test_mae": error, "test_mae_of_median": 1.0}}}
     lib = Library(tmp_path)
-    ids = lib.add([source(8, seed=i, property=p, card=card(e, l)) for i, (p, e, l) in enumerate([("a", 0.5, "CC0"), ("a", 0.2, "GPL"), ("b", 0.9, "CC0")])] + [source(8, seed=9, property="a")])
-    assert list(lib.query(property="a").index) == [ids[1], ids[0], ids[3]], "smallest error first, unknown last"
+    ids = lib.add([source(8, seed=i, property=p, card=card(e, l)) for i,
+        (p, e, l) in enumerate([("a", 0.5, "CC0"), ("a", 0.2, "GPL"), ("b", 0.9, "CC0")])]
+        + [source(8, seed=9, property="a")])
+    assert list(lib.query(property="a").index) == [ids[1], ids[0],
+        ids[3]], "smallest error first, unknown last"
     assert list(lib.query(licence="CC0", max_error=0.6).index) == [ids[0]]
     assert list(lib.query(min_rows=51).index) == [] and len(lib.query(limit=2)) == 2
     assert len(lib.query(data="t", kind="molecule")) == 3
@@ -148,7 +168,8 @@ def test_query_finds_what_cards_say(tmp_path):
 
 def test_the_catalogue_is_derived(library):
     found, index = library.query(), library.path / "index.sqlite"
-    for damage in (index.unlink, lambda: index.write_bytes(b""), lambda: index.write_bytes(b"x" * 5000), lambda: index.write_bytes(index.read_bytes()[:9000])):
+    for damage in (index.unlink, lambda: index.write_bytes(b""), lambda: index.write_bytes(b"x" * 5000),
+            lambda: index.write_bytes(index.read_bytes()[:9000])):
         damage()
         again = Library(library.path)
         again.reindex()
@@ -195,8 +216,10 @@ def bucket(monkeypatch):
     host, port = server.get_host_and_port()
     for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(key, raising=False)
-    here = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    here = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true"}
     for key, value in here.items(): monkeypatch.setenv(key, value)
     s3fs.S3FileSystem.clear_instance_cache() # another test may have had another port
     name = f"bucket-{secrets.token_hex(4)}" # moto remembers the buckets of earlier servers
@@ -212,7 +235,8 @@ def hub(monkeypatch):
     import huggingface_hub as hf
     with fake_hub.serve() as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}")
         monkeypatch.setenv("HF_TOKEN", "x")
         hf.HfFileSystem.clear_instance_cache()
         yield "hf://group/repository/library"
@@ -257,7 +281,8 @@ def test_a_pushed_folder_is_a_library_and_a_web_site(library, tmp_path):
     library.push(str(tmp_path / "site"), progress=False)
     assert list(Library(tmp_path / "site", read_only=True)) == list(library)
     quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=tmp_path / "site")) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+            functools.partial(quiet, directory=tmp_path / "site")) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         pulled = Library(tmp_path / "pulled")
@@ -283,7 +308,8 @@ WRITER = textwrap.dedent("""
 
 def writer(path, start):
     command = [sys.executable, "-c", WRITER, str(path), str(start), str(Path(__file__).parent)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def test_two_writers_at_once(tmp_path):
@@ -303,7 +329,8 @@ def test_a_killed_writer_leaves_finished_shards(tmp_path, after):
     process.send_signal(signal.SIGKILL); process.wait(); process.stdout.close()
     library = Library(tmp_path)
     assert not library.problems and library.verify(progress=False) == len(library) >= 2 * after + 2
-    assert all(model_id(source(8, seed=s)) in library and model_id(source(8, 4, seed=s)) in library for s in range(after + 1))
+    assert all(model_id(source(8, seed=s)) in library and model_id(source(8, 4, seed=s)) in library
+        for s in range(after + 1))
     for s in range(after + 1): library[model_id(source(8, seed=s))].predict(smiles)
     assert library.add([source(8, seed=5000)]) and len(Library(tmp_path)) == len(library)
 
@@ -324,7 +351,8 @@ def test_two_shards_of_one_model_count_once(library, tmp_path):
 
 
 def test_opening_does_not_read_known_shards(library, monkeypatch):
-    monkeypatch.setattr("mltransfer.library.read_heads", lambda path: pytest.fail("opened a shard that the catalogue knows"))
+    monkeypatch.setattr("mltransfer.library.read_heads",
+        lambda path: pytest.fail("opened a shard that the catalogue knows"))
     assert len(Library(library.path)) == len(mixed)
     assert isinstance(library.catalogue, Catalogue)
 

@@ -1,4 +1,4 @@
-"A library from elsewhere may be damaged or ill-meant: a clear error, the rest stays usable, nothing outside is touched, no code runs."
+"A damaged or ill-meant library gives a clear error; the rest stays usable, and no code runs."
 import errno, hashlib, json, os, shutil, sqlite3, struct, subprocess, sys, textwrap
 from pathlib import Path
 
@@ -50,14 +50,16 @@ def forge(library, change, tensors=lambda t: t):
     "A copy of a good shard with a changed head and, if wanted, changed tensors."
     path = shard_of(library, good[0])
     models = read_heads(path)
-    return put(library, save(tensors(load(path.read_bytes())), {"mltransfer": json.dumps({"format": 1, "models": change(models) or models})}))
+    return put(library, save(tensors(load(path.read_bytes())),
+        {"mltransfer": json.dumps({"format": 1, "models": change(models) or models})}))
 
 
 def rest_is_usable(library, expected=(other,)):
     "All models of the untouched shards can be found and read, in this and in a new opening."
     for lib in (library, Library(library.path)):
         for model in expected:
-            found = [i for i in lib if lib.catalogue.find(i) == shard_name[id(model)]] if id(model) in shard_name else list(lib)
+            found = [i for i in lib if lib.catalogue.find(i)
+                == shard_name[id(model)]] if id(model) in shard_name else list(lib)
             assert any(same(lib[i], model) for i in found)
     return True
 
@@ -67,7 +69,8 @@ shard_name = {}
 
 @pytest.fixture(autouse=True)
 def names(library):
-    shard_name.update({id(other): shard_of(library, other).name, id(good[0]): shard_of(library, good[0]).name})
+    shard_name.update({id(other): shard_of(library, other).name,
+        id(good[0]): shard_of(library, good[0]).name})
     yield
     shard_name.clear()
 
@@ -130,9 +133,12 @@ def test_missing_shard(library, tmp_path):
 
 
 MANIFESTS = {
-    "no JSON": "{", "a list": "[]", "no shards": "{}", "deep": "[" * 100_000, "huge number": '{"shards": {"' + "0" * 64 + '.safetensors": 1e999}}',
-    "parent": '{"shards": {"../../outside.txt": 9}}', "absolute": '{"shards": {"/etc/passwd": 9}}', "size": '{"shards": {"' + "0" * 64 + '.safetensors": -1}}',
-    "newline": '{"shards": {"' + "0" * 64 + '.safetensors\\n": 9}}', "address": '{"shards": {"https://example.org/x.safetensors": 9}}',
+    "no JSON": "{", "a list": "[]", "no shards": "{}", "deep": "[" * 100_000,
+    "huge number": '{"shards": {"' + "0" * 64 + '.safetensors": 1e999}}',
+    "parent": '{"shards": {"../../outside.txt": 9}}', "absolute": '{"shards": {"/etc/passwd": 9}}',
+    "size": '{"shards": {"' + "0" * 64 + '.safetensors": -1}}',
+    "newline": '{"shards": {"' + "0" * 64 + '.safetensors\\n": 9}}',
+    "address": '{"shards": {"https://example.org/x.safetensors": 9}}',
 }
 
 
@@ -146,7 +152,9 @@ def test_hostile_manifest(tmp_path, text):
     assert len(pulled) == 0 and list(pulled.folder.path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../../outside.txt", "../" + "0" * 64 + ".safetensors", "/etc/passwd", "0" * 64, "0" * 64 + ".safetensors/..", "A" * 64 + ".safetensors"])
+@pytest.mark.parametrize("name",
+    ["../../outside.txt", "../" + "0" * 64 + ".safetensors", "/etc/passwd", "0" * 64,
+        "0" * 64 + ".safetensors/..", "A" * 64 + ".safetensors"])
 def test_names_that_lead_elsewhere(library, name):
     with pytest.raises(ValueError, match="is not the name of a shard"): library.folder.locate(name)
     with pytest.raises(ValueError, match="is not the name of a shard"): library.folder.store(name, [b""])
@@ -172,9 +180,11 @@ def test_catalogue_that_lies_about_a_model(library):
 
 
 CARDS = {
-    "unknown featurizer": (lambda m: m[0]["head"].update(featurizer=[{"name": "os.system", "params": {"command": "touch outside.txt"}}]), "unknown descriptor 'os.system'"),
+    "unknown featurizer": (lambda m: m[0]["head"].update(featurizer=[{"name": "os.system",
+        "params": {"command": "touch outside.txt"}}]), "unknown descriptor 'os.system'"),
     "unknown parameter": (lambda m: m[0]["head"]["featurizer"][0]["params"].update(evil=1), "argument|evil"),
-    "unknown activation": (lambda m: m[0]["head"]["network"].update(activation="__import__('os').system"), "activation must be one of"),
+    "unknown activation": (lambda m: m[0]["head"]["network"].update(activation="__import__('os').system"),
+        "activation must be one of"),
     "unknown estimator": (lambda m: m[0]["head"].update(estimator="Pipeline", bytes=4, inputs=4), ""),
     "unknown network": (lambda m: m[0]["head"]["network"].update(name="Sequential"), "Sequential"),
     "wrong widths": (lambda m: m[0]["head"]["network"].update(widths=[10**9, 10**9, 1]), ""),
@@ -203,10 +213,14 @@ def test_hostile_head_with_a_matching_id(library, change, message, monkeypatch):
 
 
 HEADS = {
-    "no list": lambda m: {"a": 1}, "no tasks": lambda m: m[0]["head"].pop("tasks"), "tasks of text": lambda m: m[0]["head"].update(tasks=["x"]),
-    "unknown kind": lambda m: m[0]["head"]["tasks"][0].update(kind="virus"), "id with dots": lambda m: m[0].update(id="../../outside.tx"),
-    "id no text": lambda m: m[0].update(id=5), "card no mapping": lambda m: m[0]["head"].update(card=[1]), "data no mapping": lambda m: m[0]["head"]["card"].update(data=3),
-    "half a character": lambda m: m[0].update(id="\ud800" * 16), "no output": lambda m: m[0]["head"].update(tasks=[]),
+    "no list": lambda m: {"a": 1}, "no tasks": lambda m: m[0]["head"].pop("tasks"),
+    "tasks of text": lambda m: m[0]["head"].update(tasks=["x"]),
+    "unknown kind": lambda m: m[0]["head"]["tasks"][0].update(kind="virus"),
+    "id with dots": lambda m: m[0].update(id="../../outside.tx"),
+    "id no text": lambda m: m[0].update(id=5), "card no mapping": lambda m: m[0]["head"].update(card=[1]),
+    "data no mapping": lambda m: m[0]["head"]["card"].update(data=3),
+    "half a character": lambda m: m[0].update(id="\ud800" * 16),
+    "no output": lambda m: m[0]["head"].update(tasks=[]),
 }
 
 
@@ -218,7 +232,8 @@ def test_head_that_makes_no_sense(library, change):
 
 
 def test_text_in_a_card_is_only_text(library):
-    evil = source(8, seed=4, property="<script>alert(1)</script>\ud800", card={"data": {"'; DROP TABLE models; --": {"licence": "<img onerror=x>"}}, "limits": "<b>"})
+    evil = source(8, seed=4, property="<script>alert(1)</script>\ud800",
+        card={"data": {"'; DROP TABLE models; --": {"licence": "<img onerror=x>"}}, "limits": "<b>"})
     i, = library.add([evil])
     assert len(library) == 4 and len(library.query(data="'; DROP TABLE models; --")) == 1
     for html in (library._repr_html_(), card_html(library[i])):
@@ -226,9 +241,14 @@ def test_text_in_a_card_is_only_text(library):
 
 
 HEADERS = {
-    "10 GB header": struct.pack("<Q", 10 * 2**30) + b"{}", "header beyond the end": struct.pack("<Q", 5000) + b"{}", "no header": b"", "no JSON": struct.pack("<Q", 4) + b"\xff" * 4,
-    "no metadata": save({"a": np.zeros(1)}), "deep metadata": save({"a": np.zeros(1)}, {"mltransfer": "[" * 100_000}), "other format": save({"a": np.zeros(1)}, {"mltransfer": '{"format": 2}'}),
-    "offsets outside": (lambda h: struct.pack("<Q", len(h)) + h + b"1234")(b'{"a":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}'),
+    "10 GB header": struct.pack("<Q", 10 * 2**30) + b"{}",
+    "header beyond the end": struct.pack("<Q", 5000) + b"{}", "no header": b"",
+    "no JSON": struct.pack("<Q", 4) + b"\xff" * 4,
+    "no metadata": save({"a": np.zeros(1)}),
+    "deep metadata": save({"a": np.zeros(1)}, {"mltransfer": "[" * 100_000}),
+    "other format": save({"a": np.zeros(1)}, {"mltransfer": '{"format": 2}'}),
+    "offsets outside": (lambda h: struct.pack("<Q", len(h)) + h
+        + b"1234")(b'{"a":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}'),
 }
 
 
@@ -267,13 +287,17 @@ def test_estimator_of_a_class_that_is_not_listed():
     from sklearn.preprocessing import FunctionTransformer
     evil = skops.dumps(FunctionTransformer(os.system, kw_args={}))
     with pytest.raises(Exception, match="(?i)untrusted|is not"):
-        EstimatorSource(evil, featurizer, [forest().tasks[0]], columns=np.arange(28), x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen, name="Ridge")
+        EstimatorSource(evil, featurizer, [forest().tasks[0]], columns=np.arange(28),
+            x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen, name="Ridge")
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"cos\nsystem\n(S'touch outside.txt'\ntR."], ids=["empty", "zip", "pickle"])
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"cos\nsystem\n(S'touch outside.txt'\ntR."],
+    ids=["empty", "zip", "pickle"])
 def test_estimator_that_is_none(data):
     with pytest.raises(ValueError, match="RandomForestRegressor"):
-        EstimatorSource(data, featurizer, [forest().tasks[0]], columns=np.arange(28), x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen, name="RandomForestRegressor")
+        EstimatorSource(data, featurizer, [forest().tasks[0]], columns=np.arange(28),
+            x_scaling=np.ones((2, 28)), y_scaling=np.ones((2, 1)), seen=forest().seen,
+            name="RandomForestRegressor")
 
 
 def test_tree_that_points_outside_of_itself():
@@ -281,7 +305,8 @@ def test_tree_that_points_outside_of_itself():
     wild.estimator.estimators_[0].tree_.children_left[0] = 10**6
     import skops.io
     with pytest.raises(ValueError, match="points outside of itself"):
-        EstimatorSource(skops.io.dumps(wild.estimator), featurizer, wild.tasks, columns=wild.columns, x_scaling=wild.x_scaling, y_scaling=wild.y_scaling, seen=wild.seen, name="RandomForestRegressor")
+        EstimatorSource(skops.io.dumps(wild.estimator), featurizer, wild.tasks, columns=wild.columns,
+            x_scaling=wild.x_scaling, y_scaling=wild.y_scaling, seen=wild.seen, name="RandomForestRegressor")
 
 
 # Folders that cannot be written
@@ -301,9 +326,11 @@ def test_full_disk(library, monkeypatch, code):
 
 
 def child(code, *args, before=None):
-    script = "import sys, warnings\nfrom pathlib import Path\nfrom test_library import *\n" + textwrap.dedent(code)
+    imports = "import sys, warnings\nfrom pathlib import Path\nfrom test_library import *\n"
+    script = imports + textwrap.dedent(code)
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
-    return subprocess.run([sys.executable, "-B", "-c", script, *map(str, args)], capture_output=True, text=True, env=env, preexec_fn=before, cwd=Path(__file__).parents[1])
+    return subprocess.run([sys.executable, "-B", "-c", script, *map(str, args)], capture_output=True,
+        text=True, env=env, preexec_fn=before, cwd=Path(__file__).parents[1])
 
 
 def test_disk_that_takes_no_large_file(library):
@@ -321,7 +348,8 @@ def test_disk_that_takes_no_large_file(library):
     assert len(list(library.folder.path.iterdir())) == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can become somebody who may not write")
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0,
+    reason="only root can become somebody who may not write")
 def test_read_only_folder(library, tmp_path):
     "Whether its catalogue is up to date, no catalogue, or not there."
     places = [library.path, tmp_path / "evil", tmp_path / "pulled"]
@@ -337,14 +365,16 @@ def test_read_only_folder(library, tmp_path):
         os.setgid(65534); os.setuid(65534)
         for path in sys.argv[1:]:
             library = Library(path)
-            print(library.read_only, len(library), len(library.query(kind="molecule")), len(library.load(list(library))), library.verify(progress=False))
+            found = len(library.query(kind="molecule")), len(library.load(list(library)))
+            print(library.read_only, len(library), *found, library.verify(progress=False))
             library.reindex()
             for write in (lambda: library.add([source(9)]), lambda: library.merge(library.path)):
                 try: write()
                 except PermissionError as error: print(error)
     """, *places)
     message = [f"the library {p.name!r} is read-only" for p in places]
-    assert done.stdout.splitlines() == [line for m in message for line in ("True 3 3 3 2", m, m)], done.stdout + done.stderr
+    assert done.stdout.splitlines() == [line for m in message
+        for line in ("True 3 3 3 2", m, m)], done.stdout + done.stderr
     assert {p: p.stat().st_mtime_ns for p in inside} == before
 
 

@@ -43,8 +43,10 @@ def test_a_weighted_union_is_not_trained_on(liquid):
 
 def test_only_keys_exclude(liquid):
     row = list(liquid.groups).index("c1ccccc1")
-    assert len(join([liquid], ["c1ccccc1", "*CC*"])[0]) == len(liquid) - 1, "a key of another kind stands nowhere"
-    with pytest.raises(ValueError, match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"):
+    assert len(join([liquid], ["c1ccccc1",
+        "*CC*"])[0]) == len(liquid) - 1, "a key of another kind stands nowhere"
+    with pytest.raises(ValueError,
+            match="1 of 2 are spelt differently, such as 'C1=CC=CC=C1' for 'c1ccccc1'"):
         join([liquid], ["CCO", "C1=CC=CC=C1"])
     with pytest.raises(ValueError, match="put the one key 'CCO' in a list"): join([liquid], "CCO")
     assert liquid.X[row] == "C1=CC=CC=C1", "the table itself spells it so"
@@ -55,7 +57,8 @@ def test_only_keys_exclude(liquid):
 def toy(kind, rows, name="toy"):
     "A data set of one kind."
     column = {"composition": "formula", "crystal": "structure"}.get(kind, "smiles")
-    return Dataset(pd.DataFrame({column: rows, "value": np.arange(len(rows), dtype=float)}), Task("a", kind=kind), name=name)
+    return Dataset(pd.DataFrame({column: rows, "value": np.arange(len(rows), dtype=float)}),
+        Task("a", kind=kind), name=name)
 
 
 def test_kinds_never_mix():
@@ -67,7 +70,8 @@ def test_kinds_never_mix():
 
 
 def test_crystals_and_compositions_leave_each_other_out():
-    cells = [Structure(Lattice.cubic(a), ["Cs", x], [[0, 0, 0], [0.5, 0.5, 0.5]]) for a, x in ((4.1, "Cl"), (4.3, "Br"))]
+    cells = [Structure(Lattice.cubic(a), ["Cs", x], [[0, 0, 0], [0.5, 0.5, 0.5]]) for a,
+        x in ((4.1, "Cl"), (4.3, "Br"))]
     crystals, formulas = toy("crystal", cells), toy("composition", ["CsCl", "CsBr"])
     assert list(join([crystals], formulas.groups[:1])[0].index) == ["BrCs_221"]
     assert list(join([formulas], crystals.groups[:1])[0].index) == ["BrCs"]
@@ -79,7 +83,8 @@ def test_crystals_and_compositions_leave_each_other_out():
 def source_of(data):
     "An untrained network that claims to have seen all rows."
     kind = data.task.kind
-    return SourceModel(build([1, 2, 1]), None, [data.task], columns=[0], x_scaling=[[0], [1]], y_scaling=[[0], [1]],
+    return SourceModel(build([1, 2, 1]), None, [data.task], columns=[0], x_scaling=[[0], [1]],
+        y_scaling=[[0], [1]],
                        seen=hash_keys(data.groups, kind))
 
 
@@ -155,11 +160,13 @@ def test_isomers_are_learnt_apart_and_held_out_together(liquid):
     assert not {*isomers, "CC=CC"} & set(join([data], ["CC=CC"])[0].index), "the group leaves out both"
     assert not set(isomers) & set(join([data], isomers[:1])[0].index), "one leaves out the other"
     for seed in range(8):
-        [source] = pretrain([data], Constitution(), n_columns=(3, 5), hidden=(4,), random_state=seed, schedule=Schedule(epochs=1), progress=False)
+        [source] = pretrain([data], Constitution(), n_columns=(3, 5), hidden=(4,), random_state=seed,
+            schedule=Schedule(epochs=1), progress=False)
         cis, trans = seen_by([source], isomers, "molecule")
         n_test = source.card["metrics"]["toy"]["rows"]["test"]
         assert cis == trans == np.isin(hash_keys(["CC=CC"], "molecule"), source.seen)[0]
-        assert n_test == len(rows) - sum(np.isin([hash_keys([k], "molecule")[0] for k in data.groups], source.seen))
+        assert n_test == len(rows) - sum(np.isin([hash_keys([k], "molecule")[0] for k in data.groups],
+            source.seen))
 
 
 # --- scales
@@ -170,7 +177,8 @@ def test_scaling_knows_the_training_rows_only():
     table, Y = rng.normal(size=(60, 4)).astype(np.float32), pd.DataFrame({"y": rng.normal(size=60)})
     table[:, 3] = 0
     a = _prepare(table, Y, [Task("y")], parts, "task")
-    table[40:], Y.loc[40:] = 1e4 * (1 + rng.random((20, 4))), 1e6 # held out: another world, and a column that training has not
+    table[40:], Y.loc[40:] = 1e4 * (1 + rng.random((20,
+        4))), 1e6 # held out: another world, and a column that training has not
     b = _prepare(table, Y, [Task("y")], parts, "task")
     for name in ("x_scaling", "y_scaling", "useful"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
@@ -192,7 +200,8 @@ def test_labels_on_a_logarithmic_scale_come_back_in_their_unit():
     np.testing.assert_array_equal(labels, [[1, 1], [2, 3], [np.nan, np.nan]])
 
     viscosity = load("viscosity")
-    [source] = pretrain([viscosity], Constitution(), hidden=(64, 32), schedule=Schedule(epochs=20), progress=False)
+    [source] = pretrain([viscosity], Constitution(), hidden=(64, 32), schedule=Schedule(epochs=20),
+        progress=False)
     metrics = source.card["metrics"]["viscosity"]
     assert metrics["test_mae"] < metrics["test_mae_of_median"]
     assert (source.predict(viscosity.X[:50]) > 0).all()
@@ -205,7 +214,8 @@ def test_the_scale_is_chosen_on_validation_rows(told):
     Y = pd.DataFrame({"even": 50 + 3 * Z[:, 0], "decades": 10 ** (1.5 * Z[:, 1]), "signed": Z[:, 2]})
     Y.loc[::3, "decades"] = np.nan
     parts = {"train": np.arange(200), "valid": np.arange(200, 250), "test": np.arange(250, 300)}
-    choose = lambda: [_choose_labels(Task(name, log=told), Y[name].to_numpy(), Z, parts, "auto") for name in Y]
+    choose = lambda: [_choose_labels(Task(name, log=told), Y[name].to_numpy(), Z, parts, "auto")
+        for name in Y]
     chosen = choose()
     assert [t.log for t, _ in chosen] == [False, True, False] and abs(chosen[2][1] - 1) < 0.3
     Y.loc[250:] = 1e9
@@ -214,7 +224,8 @@ def test_the_scale_is_chosen_on_validation_rows(told):
 
 @pytest.mark.parametrize("transform", ["standard", "log1p", "yeo-johnson", "auto"])
 def test_bent_labels_come_back_in_their_unit(liquid, transform, tmp_path):
-    [source] = pretrain([liquid], Constitution(), hidden=(64, 32), transform=transform, schedule=Schedule(epochs=30), progress=False)
+    [source] = pretrain([liquid], Constitution(), hidden=(64, 32), transform=transform,
+        schedule=Schedule(epochs=30), progress=False)
     metrics = source.card["metrics"]["liquid_heat_capacity"]
     assert metrics["test_mae"] < 0.7 * metrics["test_mae_of_median"]
     again = load_source(save_source(source, tmp_path / "s.safetensors"))
@@ -225,7 +236,8 @@ def test_bent_labels_come_back_in_their_unit(liquid, transform, tmp_path):
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(0, 2).map(lambda e: round(e, 3)))
 def test_every_label_has_its_value(values, exponent):
     y = np.array(values)[:, None]
-    np.testing.assert_allclose(from_learnt(to_learnt(y, [Task("y")], exponent), [Task("y")], exponent), y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(from_learnt(to_learnt(y, [Task("y")], exponent), [Task("y")], exponent), y,
+        rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("recipe", OTHERS)
@@ -244,7 +256,8 @@ def test_a_lone_data_set_is_a_list_of_one(liquid):
     assert all(torch.equal(p, q) for p, q in zip(one.net.parameters(), other.net.parameters()))
 
 
-@pytest.mark.parametrize("wrong, said", [([], "there are no data"), (["viscosity"], "got str; `load` opens one"), ([None], "got NoneType")])
+@pytest.mark.parametrize("wrong, said",
+    [([], "there are no data"), (["viscosity"], "got str; `load` opens one"), ([None], "got NoneType")])
 def test_what_is_no_data_set_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said): pretrain(wrong, Constitution())
 
@@ -269,11 +282,14 @@ def test_no_seed_draws_one_and_keeps_it(liquid):
 def test_a_card_holds_three_errors_and_both_rivals(liquid):
     first, second = pretrain([liquid], Constitution(), n_models=2, forest=20, **short)
     metrics, other = (s.card["metrics"]["liquid_heat_capacity"] for s in (first, second))
-    rivals = {f"{part}_mae{k}" for part in ("train", "valid", "test") for k in ("", "_of_median", "_of_forest")} - {"train_mae_of_forest"}
+    rivals = {f"{part}_mae{k}" for part in ("train", "valid", "test")
+        for k in ("", "_of_median", "_of_forest")} - {"train_mae_of_forest"}
     assert set(metrics) == {"rows"} | rivals
     assert metrics["test_mae_of_forest"] == other["test_mae_of_forest"] < metrics["test_mae_of_median"] / 2
-    table = pd.DataFrame({"y": liquid.y.to_numpy(), "key": liquid.groups.to_numpy(), "x": liquid.X.to_numpy()})
-    fresh = table[[not np.isin(hash_keys([k], "molecule"), first.seen)[0] for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
+    table = pd.DataFrame({"y": liquid.y.to_numpy(), "key": liquid.groups.to_numpy(),
+        "x": liquid.X.to_numpy()})
+    fresh = table[[not np.isin(hash_keys([k], "molecule"), first.seen)[0]
+        for k in table["key"]]].groupby("key").agg({"y": "median", "x": "last"})
     error = np.abs(first.predict(fresh["x"])[:, 0] - fresh["y"]).mean()
     assert metrics["rows"]["test"] == len(fresh) and metrics["test_mae"] == pytest.approx(error, rel=1e-4)
 

@@ -1,4 +1,4 @@
-"What ships inside the package: whole, small, honest about its errors, and blind to everything that targets are made of."
+"What ships inside the package is whole, small, honest about its errors, and has seen no target."
 import os
 
 import numpy as np
@@ -9,7 +9,8 @@ from mltransfer.keys import composition_key, in_reserve
 from mltransfer.library import Library
 from mltransfer.source import hash_keys
 
-real = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs the downloaded tables: set MLTRANSFER_DATA")
+real = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ,
+    reason="needs the downloaded tables: set MLTRANSFER_DATA")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def sources(starter): return starter.load(starter)
 @pytest.fixture(scope="module")
 def seen(sources):
     "All hashes of one kind of material."
-    return lambda kind: np.unique(np.concatenate([s.seen for s in sources if kind in {t.kind for t in s.tasks}]))
+    return lambda kind: np.unique(np.concatenate([s.seen
+        for s in sources if kind in {t.kind for t in s.tasks}]))
 
 
 def test_it_is_whole_and_small(starter):
@@ -50,7 +52,8 @@ def test_every_card_has_its_errors_beside_median_and_forest(sources):
 
 
 def test_most_sources_know_something(sources):
-    ratios = [m["test_mae"] / m["test_mae_of_median"] for s in sources for m in s.card["metrics"].values() if m.get("test_mae_of_median")]
+    ratios = [m["test_mae"] / m["test_mae_of_median"] for s in sources
+        for m in s.card["metrics"].values() if m.get("test_mae_of_median")]
     assert np.median(ratios) < 0.6 and np.mean(np.array(ratios) < 1) > 0.9
 
 
@@ -63,22 +66,27 @@ def test_a_card_tells_the_truth_although_weights_are_rounded(starter, sources):
     fresh = frame[[not np.isin(hash_keys([g], "molecule"), s.seen)[0] for g in frame["group"]]]
     metrics = s.card["metrics"]["boiling_point"]
     assert len(fresh) == metrics["rows"]["test"]
-    assert np.abs(s.predict(fresh["x"])[:, 0] - fresh["value"]).mean() == pytest.approx(metrics["test_mae"], rel=0.01)
+    assert np.abs(s.predict(fresh["x"])[:, 0] - fresh["value"]).mean() == pytest.approx(metrics["test_mae"],
+        rel=0.01)
 
 
-@pytest.mark.parametrize("kind, name", [("polymer", "polymer_heat_capacity"), ("polymer", "polymer_thermal_conductivity"),
-                                        ("polymer", "polymer_refractive_index"), ("composition", "lattice_thermal_conductivity")])
+@pytest.mark.parametrize("kind, name",
+    [("polymer", "polymer_heat_capacity"), ("polymer", "polymer_thermal_conductivity"),
+                                        ("polymer", "polymer_refractive_index"),
+                                        ("composition", "lattice_thermal_conductivity")])
 def test_measured_targets_are_unseen(seen, kind, name):
     assert not np.isin(hash_keys(load(name).groups, kind), seen(kind)).any()
 
 
 def test_the_hash_of_something_seen_is_found(seen):
-    assert np.isin(hash_keys(load("polymer_glass_transition").groups, "polymer"), seen("polymer")).mean() > 0.4
+    assert np.isin(hash_keys(load("polymer_glass_transition").groups, "polymer"),
+        seen("polymer")).mean() > 0.4
 
 
 @real
 def test_the_reserve_is_unseen(seen):
-    polymers = {k for n in datasets()["name"] if n.startswith(("pi1070_", "khazana_")) for k in load(n).groups if in_reserve(k)}
+    polymers = {k for n in datasets()["name"] if n.startswith(("pi1070_", "khazana_"))
+        for k in load(n).groups if in_reserve(k)}
     crystals = {composition_key(f) for f in load("phonondb_thermal_conductivity").frame["formula"]}
     assert len(polymers) > 1000 and len(crystals) > 60
     assert not np.isin(hash_keys(polymers, "polymer"), seen("polymer")).any()

@@ -1,4 +1,4 @@
-"The same seed gives the same networks: alone, in threads, in processes and on a cluster of workers with threads."
+"The same seed gives the same networks: alone, in threads, in processes and on a cluster of workers."
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -34,7 +34,8 @@ def alone(liquid): return learn(liquid)
 
 def same(a, b):
     "Whether two lists of sources hold the same networks, bit by bit."
-    pairs = [(p, q) for s, t in zip(a, b, strict=True) for p, q in zip(s.net.parameters(), t.net.parameters())]
+    pairs = [(p, q) for s, t in zip(a, b, strict=True) for p,
+        q in zip(s.net.parameters(), t.net.parameters())]
     return all(torch.equal(p, q) for p, q in pairs)
 
 
@@ -49,7 +50,8 @@ def test_runs_beside_each_other_learn_the_same(liquid, alone):
 
 def test_a_cluster_of_workers_with_two_threads_learns_the_same(liquid, alone):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=2, processes=False,
+            dashboard_address=None) as cluster:
         with distributed.Client(cluster), parallel_config("dask"): assert same(alone, learn(liquid, n_jobs=4))
 
 
@@ -61,7 +63,8 @@ def test_first_weights_and_dropout_are_drawn_locally(recipe):
 
     def run(seed):
         net = build_network({**spec, "dropout": 0.3}, random_state=seed)
-        return train(net, X, Y, np.arange(40), np.arange(40, 60), Schedule(epochs=4, batch_size=8), random_state=seed)
+        return train(net, X, Y, np.arange(40), np.arange(40, 60), Schedule(epochs=4, batch_size=8),
+            random_state=seed)
 
     once = [run(seed) for seed in range(6)]
     with ThreadPoolExecutor(6) as pool: assert list(pool.map(run, range(6))) == once
@@ -87,8 +90,10 @@ def test_untrained_twins_and_rankings_are_the_same_in_threads(liquid, alone):
 
 def test_fine_tuning_is_the_same_in_threads(liquid):
     n = Constitution().fit_transform(["C"]).shape[1]
-    source = SourceModel(ResidualMLP([n, 12, 12, 1], "gelu", 0.2, torch.Generator().manual_seed(0)), Constitution(), [Task("a")],
-                         columns=np.arange(n), x_scaling=np.tile([[0.0], [1.0]], n), y_scaling=np.array([[0.0], [1.0]]), seen=np.array([], np.uint64))
+    source = SourceModel(ResidualMLP([n, 12, 12, 1], "gelu", 0.2, torch.Generator().manual_seed(0)),
+        Constitution(), [Task("a")],
+                         columns=np.arange(n), x_scaling=np.tile([[0.0], [1.0]], n),
+                         y_scaling=np.array([[0.0], [1.0]]), seen=np.array([], np.uint64))
     X, y = list(liquid.X[:40]), liquid.y[:40].to_numpy()
 
     def run(seed):
