@@ -25,7 +25,7 @@ from .source import Layer, SourceModel, check_sources
 from .source_file import is_source
 
 # %% auto #0
-__all__ = ['DescriptorTables', 'read_layers', 'rank']
+__all__ = ['rank']
 
 # %% ../nbs/54_rank.ipynb #12b356d9
 class OtherKind(ValueError):
