@@ -5,6 +5,7 @@
 # %% ../nbs/70_plots.ipynb #f13b236b
 from __future__ import annotations
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -117,6 +118,45 @@ def method_errors(
     ax.invert_yaxis()
     ax.set_xlabel(label)
     return ax
+
+# %% ../nbs/70_plots.ipynb #5b1f6e02
+def ratio_figure(
+    compared: pd.DataFrame, # `ratio`, `low`, `high`; rows by group and method
+    names: Sequence[str], # Methods to show, from the top
+    label: str, # Of the axis, in words
+) -> plt.Figure: # A row per method, a marker per group; a null in grey
+    """Draw ratios of errors with their intervals.
+
+    Parameters
+    ----------
+    compared : pd.DataFrame
+        `ratio`, `low`, `high`; rows by group and method
+    names : Sequence[str]
+        Methods to show, from the top
+    label : str
+        Of the axis, in words
+
+    Returns
+    -------
+    plt.Figure
+        A row per method, a marker per group; a null in grey
+    """
+    groups = compared.index.unique(0)
+    figure, ax = plt.subplots(figsize=(6.8, 1.1 + 0.4 * len(names)), layout="constrained")
+    offsets = 0.22 * (np.arange(len(groups)) - (len(groups) - 1) / 2)
+    for group, offset, marker in zip(groups, offsets, "osD^v<>PX", strict=False):
+        for i, name in enumerate(names):
+            row = compared.loc[(group, name)]
+            colour = COLOURS["null" if name.startswith("null") else "transfer"]
+            ax.plot([row["low"], row["high"]], [i + offset] * 2, color=colour, lw=1.2)
+            ax.plot(row["ratio"], i + offset, marker, color=colour, ms=5)
+        ax.plot([], [], marker, color="grey", ms=5, label=group)
+    ax.axvline(1, color=COLOURS["direct"], lw=1)
+    ax.set_yticks(range(len(names)), [fill(name, 34) for name in names], fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    figure.legend(fontsize=8, loc="outside upper center", ncol=3)
+    return figure
 
 # %% ../nbs/70_plots.ipynb #2056584b
 def source_against_target(

@@ -11,7 +11,9 @@ from mltransfer.data import load
 from mltransfer.published import Published, distinct, published_errors, thinned
 from mltransfer.validate import digest, piece, untrained
 
-needs_data = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")
+needs_data = pytest.mark.skipif(
+    "MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA"
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +28,26 @@ def toy(sources):
     test = np.arange(len(y)) % 4 == 0
     again = [*range(len(y)), 0]
     test = np.append(test, False)
-    return Published("exfoliation_energy", "1", X[again], ElementFractions().fit_transform(d.X)[again], y[again], groups[again], test)
+    return Published(
+        "exfoliation_energy",
+        "1",
+        X[again],
+        ElementFractions().fit_transform(d.X)[again],
+        y[again],
+        groups[again],
+        test,
+    )
 
 
 def test_published_errors():
     table = published_errors()
     assert len(table) == 41 and len(distinct()) == 40 and set(distinct()) < set(table.index)
-    assert (table[["scratch_mae", "transfer_mae"]] > 0).all(axis=None) and (table["best"] <= table["transfer_mae"]).all()
-    assert (table["transfer_mae"] < table["scratch_mae"]).sum() == 29, "27 of 39 computed sets and both measured ones"
+    assert (table[["scratch_mae", "transfer_mae"]] > 0).all(axis=None) and (
+        table["best"] <= table["transfer_mae"]
+    ).all()
+    assert (
+        table["transfer_mae"] < table["scratch_mae"]
+    ).sum() == 29, "27 of 39 computed sets and both measured ones"
 
 
 def test_test_values_change_nothing(sources, toy):
@@ -48,25 +62,43 @@ def test_judge_counts_new_formulas_apart(sources, toy):
     found = ours(toy, sources, 0, quick=True)
     row = judge(toy, plain(toy, 0), [found, found])
     off = np.abs(found["transfer"] - toy.y[toy.test])
-    assert row["transfer"] == pytest.approx(off.mean()) and row["transfer, new formulas"] == pytest.approx(off[toy.new].mean())
-    assert row["spread"] == 0 and row["low"] < row["ratio"] < row["high"] and row["gain low"] <= row["gain"] <= row["gain high"]
-    assert row["ratio"] == pytest.approx(off.mean() / 51.56) and row["one seed"] == pytest.approx(row["transfer"])
+    assert row["transfer"] == pytest.approx(off.mean()) and row["transfer, new formulas"] == pytest.approx(
+        off[toy.new].mean()
+    )
+    assert (
+        row["spread"] == 0
+        and row["low"] < row["ratio"] < row["high"]
+        and row["gain low"] <= row["gain"] <= row["gain high"]
+    )
+    assert row["ratio"] == pytest.approx(off.mean() / 51.56) and row["one seed"] == pytest.approx(
+        row["transfer"]
+    )
 
 
 def test_seeds_are_averaged_before_they_are_judged(toy):
     y = toy.y[toy.test]
-    above, below = ({m: y + s for m in ("direct", "transfer")} | {"share": np.array(0.5), "inner": np.array([0.8, 0.7])} for s in (1.0, -0.5))
+    above, below = (
+        {m: y + s for m in ("direct", "transfer")} | {"share": np.array(0.5), "inner": np.array([0.8, 0.7])}
+        for s in (1.0, -0.5)
+    )
     np.testing.assert_allclose(average([above, below])["transfer"], y + 0.25)
     row = judge(toy, plain(toy, 0), [above, below])
-    assert (row["transfer"], row["one seed"], row["spread"], row["seeds"], row["promised"]) == pytest.approx((0.25, 0.75, 0.5 / np.sqrt(2), 2, 0.7))
+    assert (row["transfer"], row["one seed"], row["spread"], row["seeds"], row["promised"]) == pytest.approx(
+        (0.25, 0.75, 0.5 / np.sqrt(2), 2, 0.7)
+    )
 
 
 def test_the_null_is_compared_with_its_own_seed(toy):
     y = toy.y[toy.test]
-    first, second, null = ({"direct": y + 1, "transfer": y + off, "share": np.array(0.5), "inner": np.array([0.8, 0.7])} for off in (0.5, -0.1, 0.8))
+    first, second, null = (
+        {"direct": y + 1, "transfer": y + off, "share": np.array(0.5), "inner": np.array([0.8, 0.7])}
+        for off in (0.5, -0.1, 0.8)
+    )
     row = judge(toy, plain(toy, 0), [first, second], null)
     assert (row["null"], row["null gain"], row["over null"]) == pytest.approx((0.8, 0.8, 0.625))
-    assert np.isnan(row["over null low"]) and np.isnan(row["over null high"]), "errors that are all alike have no interval"
+    assert np.isnan(row["over null low"]) and np.isnan(
+        row["over null high"]
+    ), "errors that are all alike have no interval"
     assert row["gain"] == pytest.approx(0.2)
 
 
@@ -75,8 +107,10 @@ def test_sources_that_know_a_test_formula_are_refused(sources, toy, tmp_path, mo
     known = load("inorganic_refractive_index").groups.to_numpy().astype(object)[: len(toy.y)]
     monkeypatch.setattr(cross_property, "read_published", lambda *_: replace(toy, groups=known))
     monkeypatch.setattr(cross_property, "starter_sources", lambda: sources)
-    if not cross_property.seen_by(sources, known[toy.test], "composition").any(): pytest.fail("the example must be known to the sources")
-    with pytest.raises(ValueError, match="test formulas of exfoliation_energy"): run(datasets=["exfoliation_energy"], folder=tmp_path)
+    if not cross_property.seen_by(sources, known[toy.test], "composition").any():
+        pytest.fail("the example must be known to the sources")
+    with pytest.raises(ValueError, match="test formulas of exfoliation_energy"):
+        run(datasets=["exfoliation_energy"], folder=tmp_path)
 
 
 def test_a_finished_piece_is_read_and_not_computed(tmp_path):
@@ -106,11 +140,28 @@ def test_twins_are_one_file():
 
 @needs_data
 def test_demo_runs_and_repeats(tmp_path):
-    report = run("demo", methods=METHODS[:-1], folder=tmp_path) # without the null, which is tested on one set: it doubles the time
-    assert list(report.table.index) == distinct()[:12] and set(report.figures) == {"ratios", "shares", "sources", "parity"}
-    assert list(report.details) == distinct()[:12] and report.details["exfoliation_energy"].loc["transfer", "MAE [meV/atom]"] == report.table.loc["exfoliation_energy", "transfer"]
-    assert (report.table["transfer"] < report.table["median"] * 1.2).all() and "10 computed sets and" in report.verdict and "Untrained" not in report.verdict
-    assert (report.table["seen in training"] < 0.6).all() and (report.table["ratio"] < 1).sum() >= 6, "even without networks"
+    report = run(
+        "demo", methods=METHODS[:-1], folder=tmp_path
+    ) # without the null, which is tested on one set: it doubles the time
+    assert list(report.table.index) == distinct()[:12] and set(report.figures) == {
+        "ratios",
+        "shares",
+        "sources",
+        "parity",
+    }
+    assert (
+        list(report.details) == distinct()[:12]
+        and report.details["exfoliation_energy"].loc["transfer", "MAE [meV/atom]"]
+        == report.table.loc["exfoliation_energy", "transfer"]
+    )
+    assert (
+        (report.table["transfer"] < report.table["median"] * 1.2).all()
+        and "10 computed sets and" in report.verdict
+        and "Untrained" not in report.verdict
+    )
+    assert (report.table["seen in training"] < 0.6).all() and (
+        report.table["ratio"] < 1
+    ).sum() >= 6, "even without networks"
     pieces = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")}
     assert len(pieces) == 2 * 12
     again = run("demo", methods=METHODS[:-1], folder=tmp_path)
@@ -125,17 +176,32 @@ def test_other_sources_in_the_same_folder_are_another_piece(tmp_path, monkeypatc
     others = untrained(starter_sources())
     monkeypatch.setattr(cross_property, "starter_sources", lambda: others)
     run("demo", datasets=["exfoliation_energy"], methods=["transfer"], folder=tmp_path)
-    assert len(list(tmp_path.rglob("exfoliation_energy-0-*.npz"))) == 2 and len(list(tmp_path.rglob("*plain*.npz"))) == 1
+    assert (
+        len(list(tmp_path.rglob("exfoliation_energy-0-*.npz"))) == 2
+        and len(list(tmp_path.rglob("*plain*.npz"))) == 1
+    )
 
 
 @needs_data
 def test_the_null_stands_beside_it(tmp_path):
     report = run("demo", datasets=["exfoliation_energy"], folder=tmp_path)
     row = report.table.loc["exfoliation_energy"]
-    assert row["null"] < 1.3 * row["direct"] and row["over null low"] <= row["over null"] <= row["over null high"] and "Untrained networks in their place" in report.verdict
-    assert list(report.details["exfoliation_energy"].index) == ["scratch published", "transfer published", *METHODS]
+    assert (
+        row["null"] < 1.3 * row["direct"]
+        and row["over null low"] <= row["over null"] <= row["over null high"]
+        and "Untrained networks in their place" in report.verdict
+    )
+    assert list(report.details["exfoliation_energy"].index) == [
+        "scratch published",
+        "transfer published",
+        *METHODS,
+    ]
     some = run("demo", datasets=["exfoliation_energy"], methods=["direct", "transfer"], folder=tmp_path)
-    assert list(some.details["exfoliation_energy"].index) == ["scratch published", "transfer published", "direct", "transfer"] and "null" not in some.table
+    assert (
+        list(some.details["exfoliation_energy"].index)
+        == ["scratch published", "transfer published", "direct", "transfer"]
+        and "null" not in some.table
+    )
 
 
 def test_thinning_keeps_whole_formulas_and_all_test_rows(toy):

@@ -11,7 +11,9 @@ from mltransfer.auditing import seen_by
 from mltransfer.cases import lattice_thermal_conductivity as study
 from mltransfer.library import Library
 
-needs_tables = pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs the downloaded tables: set MLTRANSFER_DATA")
+needs_tables = pytest.mark.skipif(
+    "MLTRANSFER_DATA" not in os.environ, reason="needs the downloaded tables: set MLTRANSFER_DATA"
+)
 
 
 def test_starter_sources_have_seen_no_measured_crystal():
@@ -47,7 +49,11 @@ def test_ten_folds_cover_each_draw_once():
     rows = np.arange(200, 260)
     for repeat in study.interpolation(rows, 3, 0):
         tested = np.concatenate([test for _, test in repeat])
-        assert len(repeat) == 10 and len(set(tested)) == len(tested) == study.N_TRAIN and set(tested) <= set(rows)
+        assert (
+            len(repeat) == 10
+            and len(set(tested)) == len(tested) == study.N_TRAIN
+            and set(tested) <= set(rows)
+        )
 
 
 def test_finds_do_not_depend_on_the_order_of_rows():
@@ -63,7 +69,9 @@ def test_choice_upwards_never_reads_test_rows_and_clones():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     y = X[:, 0] + 0.1 * rng.normal(size=60)
-    model = study.ChosenUpwards({"tree": DecisionTreeRegressor(random_state=0), "line": LinearRegression()}, average=1)
+    model = study.ChosenUpwards(
+        {"tree": DecisionTreeRegressor(random_state=0), "line": LinearRegression()}, average=1
+    )
     fitted = clone(model).fit(X[:40], y[:40])
     assert fitted.chosen_ == ["line"] and list(fitted.scores_.index) == ["line", "tree"]
     assert fitted.predict(X[40:]).shape == (20,)

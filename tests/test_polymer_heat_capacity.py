@@ -37,7 +37,9 @@ def test_no_suitable_model_has_seen_a_target_polymer(target, starter):
     assert len(set(ids)) == len(ids) > len(starter)
     assert not seen_by(models, target.groups, "polymer").any()
     assert {t.kind for m in models for t in m.tasks} == {"molecule", "polymer"}
-    assert all(len(s.tasks) > 1 for s in starter) and 0 < sum(case.GLASS in s.card["data"] for s in starter) < len(starter)
+    assert all(len(s.tasks) > 1 for s in starter) and 0 < sum(
+        case.GLASS in s.card["data"] for s in starter
+    ) < len(starter)
 
 
 def test_polymers_that_a_source_has_seen_are_refused(starter):
@@ -69,17 +71,26 @@ def test_the_null_has_the_shape_of_what_it_stands_for(table, starter):
     known = [s for s in starter if case.GLASS in s.card["data"]][:1]
     real, null = (case.read_sources(table, group, "x") for group in (known, untrained(known, random_state=0)))
     assert {k: v.shape for k, v in real.items()} == {k: v.shape for k, v in null.items()}
-    assert not np.allclose(real["x hidden"], null["x hidden"]) and not np.allclose(real["x predicted"], null["x predicted"])
+    assert not np.allclose(real["x hidden"], null["x hidden"]) and not np.allclose(
+        real["x predicted"], null["x predicted"]
+    )
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning") # a kernel parameter of a Gaussian process at its bound
 @pytest.mark.parametrize("source", [None, "a"])
 def test_a_search_keeps_to_its_own_columns(source):
     rng = np.random.default_rng(0)
-    X, block = stack({n: rng.normal(size=(40, 6)) for n in ("atoms", "groups", "fragments", "a hidden", "a predicted", "b hidden", "b predicted")})
+    X, block = stack(
+        {
+            n: rng.normal(size=(40, 6))
+            for n in ("atoms", "groups", "fragments", "a hidden", "a predicted", "b hidden", "b predicted")
+        }
+    )
     own = ["atoms", "groups", "fragments"] if source is None else ["groups", "a hidden", "a predicted"]
     other = X.copy()
-    other[:, [c for n, cs in block.items() if n not in own for c in cs]] = rng.normal(size=(40, 42 - 6 * len(own)))
+    other[:, [c for n, cs in block.items() if n not in own for c in cs]] = rng.normal(
+        size=(40, 42 - 6 * len(own))
+    )
     y = X[:, block[own[-1]][0]]
     first, second = (case.best_of(block, source).fit(Z[:30], y[:30]).predict(Z[30:]) for Z in (X, other))
     np.testing.assert_array_equal(first, second)
@@ -97,26 +108,46 @@ def test_side_by_side_holds_every_method_and_protocol():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
     models = {"median": DummyRegressor(strategy="median"), case.BEST: Ridge(), case.HEAT_ONLY: Ridge(100.0)}
-    folds = evaluate(models, X, y, [[s] for s in RepeatedDraws(30, 4, random_state=0).split(X)], progress=False)
+    folds = evaluate(
+        models, X, y, [[s] for s in RepeatedDraws(30, 4, random_state=0).split(X)], progress=False
+    )
     judged = case.judged(folds)
     assert judged.loc[case.BEST, "ratio"] == 1 and judged.loc[case.BEST, "verdict"] == "baseline"
     assert set(judged["verdict"]) <= {"baseline", "too few draws to say"}, "four draws"
-    curve = learning_curve(models | {case.SHOTGUN: Ridge(1.0)}, X, y, (20,), baseline=case.BEST, n_draws=5, progress=False)
+    curve = learning_curve(
+        models | {case.SHOTGUN: Ridge(1.0)}, X, y, (20,), baseline=case.BEST, n_draws=5, progress=False
+    )
     compared = pd.concat({"5-fold": judged, "n = 20": curve.loc[20]}, names=["protocol", "method"])
     shown = case.side_by_side(compared)
-    assert list(shown.index) == [case.BEST, case.HEAT_ONLY, case.SHOTGUN] and list(shown.columns.unique(0)) == ["5-fold", "n = 20"]
-    assert shown.loc[case.SHOTGUN, ("5-fold", "MAE")] == "" and shown.loc[case.BEST, ("n = 20", "ratio")] == "1"
+    assert list(shown.index) == [case.BEST, case.HEAT_ONLY, case.SHOTGUN] and list(
+        shown.columns.unique(0)
+    ) == ["5-fold", "n = 20"]
+    assert (
+        shown.loc[case.SHOTGUN, ("5-fold", "MAE")] == "" and shown.loc[case.BEST, ("n = 20", "ratio")] == "1"
+    )
     compared = compared.rename(index={case.HEAT_ONLY: case.WITH_GLASS}, level="method")
     text = case.verdict_text(compared)
-    assert text.startswith("Heat capacity of polymers, n = 20. With heat capacities and a glass transition as sources the error is")
+    assert text.startswith(
+        "Heat capacity of polymers, 20 to learn from. With heat capacities and a glass transition as sources the error is"
+    )
     assert text.count(". ") == 2 and text.endswith("no difference shown."), "three sentences, of five draws"
 
 
 def test_numbers_of_the_verdict_are_those_of_the_table():
-    rows = {"mae": [24.0, 27.0], "ratio": [24 / 27, 1.0], "low": [0.76, 1.0], "high": [1.02, 1.0], "verdict": ["no difference shown", "baseline"]}
-    compared = pd.concat({"n = 20": pd.DataFrame(rows, index=[case.WITH_GLASS, case.BEST])}, names=["protocol", "method"])
-    assert case.said(compared, "n = 20") == ("With heat capacities and a glass transition as sources the error is 24 J/(kg K), with the best direct model "
-                                             "27 J/(kg K): 11 % less (between 24 % less and 2 % more): no difference shown.")
+    rows = {
+        "mae": [24.0, 27.0],
+        "ratio": [24 / 27, 1.0],
+        "low": [0.76, 1.0],
+        "high": [1.02, 1.0],
+        "verdict": ["no difference shown", "baseline"],
+    }
+    compared = pd.concat(
+        {"n = 20": pd.DataFrame(rows, index=[case.WITH_GLASS, case.BEST])}, names=["protocol", "method"]
+    )
+    assert case.said(compared, "n = 20") == (
+        "With heat capacities and a glass transition as sources the error is 24 J/(kg K), with the best direct model "
+        "27 J/(kg K): 11 % less (between 24 % less and 2 % more): no difference shown."
+    )
 
 
 def test_demo_has_draws_enough_for_a_verdict():

@@ -14,7 +14,10 @@ from mltransfer.cases import polymer_thermal_conductivity as case
 from mltransfer.data import load
 from mltransfer.keys import in_reserve, polymer_key
 
-tables = pytest.mark.skipif(not Path(os.environ.get("MLTRANSFER_DATA", "none")).is_dir(), reason="needs the downloaded tables (MLTRANSFER_DATA)")
+tables = pytest.mark.skipif(
+    not Path(os.environ.get("MLTRANSFER_DATA", "none")).is_dir(),
+    reason="needs the downloaded tables (MLTRANSFER_DATA)",
+)
 
 
 @pytest.mark.parametrize("a, b", [("*CC*", "*CCCCCC*"), ("*CC(C)*", "*C(C)C*"), ("*OCC*", "*COC*"), ("*c1ccc(C*)cc1", "*Cc1ccc(*)cc1"), ("*NCC(*)=O", "*CC(=O)N*")])
@@ -25,7 +28,9 @@ def test_backbone_does_not_depend_on_cut_direction_or_length(a, b):
 
 def test_backbone_is_the_same_for_the_keys_of_all_measured_polymers():
     smiles = load(case.MEASURED).X
-    np.testing.assert_allclose(case.backbone(smiles), case.backbone([polymer_key(s) for s in smiles]), rtol=1e-6)
+    np.testing.assert_allclose(
+        case.backbone(smiles), case.backbone([polymer_key(s) for s in smiles]), rtol=1e-6
+    )
 
 
 def test_backbone_names_rows_without_open_ends():
@@ -63,7 +68,12 @@ def test_corrected_passes_what_it_is_given():
 
 def test_pooled_is_the_model_on_all_rows():
     rng = np.random.default_rng(0)
-    X, y, more, y_more = rng.normal(size=(10, 2)), rng.normal(size=10), rng.normal(size=(30, 2)), rng.normal(size=30)
+    X, y, more, y_more = (
+        rng.normal(size=(10, 2)),
+        rng.normal(size=10),
+        rng.normal(size=(30, 2)),
+        rng.normal(size=30),
+    )
     found = clone(case.Pooled(Ridge(), more, y_more)).fit(X, y).predict(X)
     np.testing.assert_allclose(found, Ridge().fit(np.vstack([X, more]), np.r_[y, y_more]).predict(X))
 
@@ -72,7 +82,9 @@ def test_held_out_rows_are_not_trained_on():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 32)), rng.normal(size=60)
     splits = case.held_out(X, y, 19, 2, 0)
-    assert len(splits) >= 4 and all(not np.intersect1d(*pair).size for pairs in splits.values() for pair in pairs)
+    assert len(splits) >= 4 and all(
+        not np.intersect1d(*pair).size for pairs in splits.values() for pair in pairs
+    )
     for train, test in splits["highest fifth"]: assert y[train].max() < y[test].min()
     other = [tuple(t) for name in list(splits)[1:-1] for _, t in splits[name][:1]]
     assert len(set(other)) == len(other)
@@ -81,7 +93,9 @@ def test_held_out_rows_are_not_trained_on():
 def test_agreement_of_a_perfect_and_of_a_useless_ranking():
     rng = np.random.default_rng(0)
     gain = rng.normal(size=200)
-    scored = pd.DataFrame({"draw": np.repeat([0, 1], 100), "gain": gain, "mae": -gain, "logme": rng.normal(size=200)})
+    scored = pd.DataFrame(
+        {"draw": np.repeat([0, 1], 100), "gain": gain, "mae": -gain, "logme": rng.normal(size=200)}
+    )
     found = case.agreement(scored)
     assert found["rank correlation"] == "1.00 ± 0.00" and abs(float(found["of LogME"].split(" ±")[0])) < 0.3
     assert found["first choice"] == found["best in hindsight"]

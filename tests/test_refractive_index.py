@@ -4,7 +4,16 @@ import os
 import numpy as np
 import pytest
 
-from mltransfer.cases.refractive_index import PER_ATOM, SIZES, as_formulas, library_sources, optical, polymers, read_sources, refraction
+from mltransfer.cases.refractive_index import (
+    PER_ATOM,
+    SIZES,
+    as_formulas,
+    library_sources,
+    optical,
+    polymers,
+    read_sources,
+    refraction,
+)
 from mltransfer.data import load
 from mltransfer.keys import in_reserve
 from mltransfer.pretraining import pretrain
@@ -25,7 +34,9 @@ def test_refraction_is_close_to_measurement_without_any_fit():
 
 
 def test_molecules_and_minerals_meet_on_formulas():
-    minerals, liquids = as_formulas(load("inorganic_refractive_index")), as_formulas(load("molecule_refractive_index"))
+    minerals, liquids = as_formulas(load("inorganic_refractive_index")), as_formulas(
+        load("molecule_refractive_index")
+    )
     assert minerals.task == liquids.task
     assert liquids.groups.is_unique and liquids.y.between(1.1, 2.2).all()
 
@@ -36,13 +47,19 @@ def test_no_encoder_of_molecules_has_learnt_from_polymers():
 
 
 def test_sources_read_formulas_of_any_size_alike_without_sums():
-    sources = pretrain([as_formulas(load("inorganic_refractive_index"))], PER_ATOM, n_models=2, hidden=(8,), progress=False)
+    sources = pretrain(
+        [as_formulas(load("inorganic_refractive_index"))], PER_ATOM, n_models=2, hidden=(8,), progress=False
+    )
     once, twice = (read_sources([{"C": k, "H": 2 * k}], sources)["predicted"] for k in (1, 2))
     np.testing.assert_allclose(once, twice, rtol=1e-5)
 
 
 @pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")
 def test_targets_of_the_full_study_are_unseen():
-    assert set(SIZES["full"].targets) == {"khazana_refractive_index", "polymer_refractive_index", "pi1070_refractive_index"}
+    assert set(SIZES["full"].targets) == {
+        "khazana_refractive_index",
+        "polymer_refractive_index",
+        "pi1070_refractive_index",
+    }
     simulated = polymers("pi1070_refractive_index")
     assert all(in_reserve(k) for k in simulated.groups) and simulated.groups.is_unique

@@ -25,7 +25,13 @@ from ..keys import in_reserve
 from ..library import Library
 from ..featurizers import usual_descriptors
 from ..molecule import Constitution
-from ..plots import COLOURS, descriptor_heatmap, parity, source_against_target
+from mltransfer.plots import (
+    COLOURS,
+    descriptor_heatmap,
+    parity,
+    ratio_figure,
+    source_against_target,
+)
 from ..pretraining import pretrain
 from ..report import Report
 from ..search import Shotgun
@@ -72,8 +78,16 @@ def encoders(
     list[SourceModel]
         One network on all data sets, `n_models` times
     """
-    return pretrain([load(n) for n in names], usual_descriptors("polymer"), n_models=n_models, hidden=(128, 32), exclude=target.groups,
-                    schedule=Schedule(epochs=60), random_state=random_state, **how)
+    return pretrain(
+        [load(n) for n in names],
+        usual_descriptors("polymer"),
+        n_models=n_models,
+        hidden=(128, 32),
+        exclude=target.groups,
+        schedule=Schedule(epochs=60),
+        random_state=random_state,
+        **how
+    )
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #32b81542
 def rubbery(
@@ -115,13 +129,19 @@ def suitable(
     list[str]
         Ids
     """
-    return list(dict.fromkeys(i for kind in ("molecule", "polymer") for i in library.query(kind=kind, limit=None).index))
+    return list(
+        dict.fromkeys(
+            i
+            for kind in ("molecule", "polymer")
+            for i in library.query(kind=kind, limit=None).index
+        )
+    )
 
 
 def starter_encoders(
     target: Dataset, # Polymers that no model may have seen
 ) -> list[SourceModel]: # Networks of several properties
-    """Load the multi-task encoders of the starter library, after checking everything in it that is suitable.
+    """Load the multi-task encoders of the starter library, after checking what is suitable.
 
     Parameters
     ----------
@@ -135,12 +155,18 @@ def starter_encoders(
     """
     library = Library.starter()
     models = library.load(suitable(library))
-    if (leak := seen_by(models, target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in the starter library")
+    if (leak := seen_by(models, target.groups, "polymer")).any():
+        raise ValueError(f"{leak.sum()} target polymers are in the starter library")
     return [m for m in models if len(m.tasks) > 1]
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #575b9586
 ALL = ["ridge", "trees", "process"]
-DIRECT = {"atoms": ["ridge"], "groups": ALL, "fragments": ["ridge", "forest"], ("groups", "fragments"): ["trees"]}
+DIRECT = {
+    "atoms": ["ridge"],
+    "groups": ALL,
+    "fragments": ["ridge", "forest"],
+    ("groups", "fragments"): ["trees"],
+}
 TRANSFER = {"hidden": ["ridge"], "predicted": ["ridge", "process"], ("predicted", "groups"): ALL}
 KERNELS = {"direct": [["groups"], ["groups", "fragments"]],
            "transfer": [["hidden"], ["hidden", "groups"], ["predicted", "groups"]]}
@@ -164,12 +190,14 @@ def best_of(
     BestOfRegressor
         The three best candidates, averaged
     """
-    own = block if source is None else block | {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
-    kernels = KERNELS["direct" if source is None else "transfer"]
-    tried = pair(own, DIRECT if source is None else TRANSFER) | {f"{'+'.join(names)}, kernel": on_blocks(own, names) for names in kernels}
+    own = dict(block)
+    if source is not None: own |= {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
+    tried = pair(own, DIRECT if source is None else TRANSFER)
+    for names in KERNELS["direct" if source is None else "transfer"]:
+        tried[f"{'+'.join(names)}, kernel"] = on_blocks(own, names)
     return BestOfRegressor(tried, average=3)
 
-
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #503299f1
 def read_sources(
     table: NDArray[np.float32], # Descriptors of the target, as `descriptors` makes them
     sources: list[SourceModel], # Encoders; those that know the same properties are averaged
@@ -191,16 +219,25 @@ def read_sources(
     dict[str, NDArray[np.floating]]
         What transfer candidates may read
     """
-    families, predicted = {}, []
+    families = {}
+    predicted = []
     for s in sources: families.setdefault(s.tasks, []).append(s)
     for family in families.values():
         predicted.append(SourcePrediction(family).fit_transform(table))
-        if GLASS not in (data := list(family[0].card["data"])): continue
+        data = list(family[0].card["data"])
+        if GLASS not in data: continue
         j = data.index(GLASS)
-        # mean absolute error to standard error of a normal distribution; an untrained network has no card, hence the spread of the labels
-        errors = [1.25 * s.card["metrics"][GLASS]["valid_mae"] if "metrics" in s.card else s.y_scaling[1, j] for s in family]
+        errors = [_standard_error(s, j) for s in family]
         predicted.append(rubbery(predicted[-1][:, [j]], np.mean(errors)))
-    return {f"{name} hidden": FrozenFeatures(sources).fit_transform(table), f"{name} predicted": np.hstack(predicted)}
+    hidden = FrozenFeatures(sources).fit_transform(table)
+    return {f"{name} hidden": hidden, f"{name} predicted": np.hstack(predicted)}
+
+
+def _standard_error(source: SourceModel, output: int) -> float:
+    "Of the predicted glass transition, in K; of an untrained network, the spread of the labels."
+    if "metrics" not in source.card: return source.y_scaling[1, output]
+    # mean absolute error to standard error of a normal distribution
+    return 1.25 * source.card["metrics"][GLASS]["valid_mae"]
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #88b75984
 @dataclass(frozen=True)
@@ -241,7 +278,9 @@ class Size:
 
 SIZES = {
     "demo": Size(2, "gas_heat_capacity", 1500, 4, 20, ("5-fold",), 1, (40,), 8),
-    "full": Size(6, "qm9_heat_capacity", 4000, 50, 10, ("5-fold", "group 6-fold"), 2, (19, 40, 58), 20),
+    "full": Size(
+        6, "qm9_heat_capacity", 4000, 50, 10, ("5-fold", "group 6-fold"), 2, (19, 40, 58), 20
+    ),
 }
 
 
@@ -270,9 +309,22 @@ def pyramids(
         The published kind of source
     """
     whole = load(size.source)
-    data = whole.where(np.isin(np.arange(len(whole)), np.random.default_rng(random_state).permutation(len(whole))[:size.rows]))
-    return pretrain([data], usual_descriptors("polymer"), n_models=size.pyramids, n_columns=(200, 400), exclude=target.groups,
-                    schedule=Schedule(epochs=size.epochs, batch_size=256), random_state=random_state, **how)
+    data = whole.where(
+        np.isin(
+            np.arange(len(whole)),
+            np.random.default_rng(random_state).permutation(len(whole))[: size.rows],
+        )
+    )
+    return pretrain(
+        [data],
+        usual_descriptors("polymer"),
+        n_models=size.pyramids,
+        n_columns=(200, 400),
+        exclude=target.groups,
+        schedule=Schedule(epochs=size.epochs, batch_size=256),
+        random_state=random_state,
+        **how
+    )
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #27be3c38
 def protocols(
@@ -301,16 +353,27 @@ def protocols(
     """
     families = cluster_groups(table, n_clusters=20, random_state=random_state)
     made = {
-        "5-fold": [list(KFold(5, shuffle=True, random_state=s).split(table)) for s in seeds(random_state, size.repeats)],
-        "group 6-fold": [list(BalancedGroupKFold(6).split(table, y, families))], # twenty families: other seeds, the same folds
+        "5-fold": [
+            list(KFold(5, shuffle=True, random_state=s).split(table))
+            for s in seeds(random_state, size.repeats)
+        ],
+        "group 6-fold": [
+            list(BalancedGroupKFold(6).split(table, y, families))
+        ], # twenty families: other seeds, the same folds
     }
     return {name: made[name] for name in size.folds}
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0c212297
-FLAT, FOREST, BEST = "direct: atoms per kg (3R)", "direct: forest on fragments", "best direct"
-NULL, HEAT_ONLY, WITH_GLASS = "null: untrained networks", "transfer: heat capacities", "transfer: heat capacities + glass transition"
-STARTER_NULL, STARTER = "null: untrained starter library", "transfer: starter library"
-NO_GLASS, SHOTGUN = "transfer: starter library without glass transition", "Shotgun: starter library"
+FLAT = "direct: atoms per kg (3R)"
+FOREST = "direct: forest on fragments"
+BEST = "best direct"
+NULL = "null: untrained networks"
+HEAT_ONLY = "transfer: heat capacities"
+WITH_GLASS = "transfer: heat capacities + glass transition"
+STARTER_NULL = "null: untrained starter library"
+STARTER = "transfer: starter library"
+NO_GLASS = "transfer: starter library without glass transition"
+SHOTGUN = "Shotgun: starter library"
 
 
 def paper_methods(
@@ -329,8 +392,15 @@ def paper_methods(
         From the plainest to the transferred
     """
     single = pair(block, {"atoms": ["ridge"], "fragments": ["forest"]})
-    return {"median": DummyRegressor(strategy="median"), FLAT: single["atoms, ridge"], FOREST: single["fragments, forest"], BEST: best_of(block),
-            NULL: best_of(block, "null"), HEAT_ONLY: best_of(block, "heat"), WITH_GLASS: best_of(block, "glass")}
+    return {
+        "median": DummyRegressor(strategy="median"),
+        FLAT: single["atoms, ridge"],
+        FOREST: single["fragments, forest"],
+        BEST: best_of(block),
+        NULL: best_of(block, "null"),
+        HEAT_ONLY: best_of(block, "heat"),
+        WITH_GLASS: best_of(block, "glass"),
+    }
 
 
 def starter_methods(
@@ -349,9 +419,15 @@ def starter_methods(
         Null, encoders, everything
     """
     library = Library.starter()
-    shotgun = Shotgun(library, ids=suitable(library), direct={"atoms, ridge": on([0], heads()["ridge"])})
-    return {STARTER_NULL: best_of(block, "starter null"), NO_GLASS: best_of(block, "starter other"), STARTER: best_of(block, "starter"),
-            SHOTGUN: on(block["groups"] + block["fragments"], shotgun)}
+    shotgun = Shotgun(
+        library, ids=suitable(library), direct={"atoms, ridge": on([0], heads()["ridge"])}
+    )
+    return {
+        STARTER_NULL: best_of(block, "starter null"),
+        NO_GLASS: best_of(block, "starter other"),
+        STARTER: best_of(block, "starter"),
+        SHOTGUN: on(block["groups"] + block["fragments"], shotgun),
+    }
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #2d93165a
 def published(
@@ -360,7 +436,7 @@ def published(
     y: NDArray[np.float64], # Target
     splits: Splits, # Repeats of splits
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `evaluate`
-) -> tuple[pd.Series, pd.Series]: # Error of each source; of the forest without source, the reported winner, and the winner chosen inside
+) -> tuple[pd.Series, pd.Series]: # Error of each source; of no source, and of two ways to choose
     """Replay the published selection among single sources, and the nested one.
 
     Parameters
@@ -379,15 +455,20 @@ def published(
     Returns
     -------
     tuple[pd.Series, pd.Series]
-        Error of each source; of the forest without source, the reported winner, and the winner
-        chosen inside
+        Error of each source; of no source, and of two ways to choose
     """
     forest = heads()["forest"]
     single = {n: on(c, forest) for n, c in block.items() if n.startswith("pyramid")}
     errors = evaluate(single, X, y, splits, **how).summary()["mae"]
-    honest = evaluate({"none": on(block["fragments"], forest), "nested": BestOfRegressor(single, n_splits=3)}, X, y, splits, **how).summary()["mae"]
-    return errors, pd.Series({FOREST: honest["none"], f"best of {len(single)} sources, as published": errors.min(),
-                              f"best of {len(single)} sources, chosen inside": honest["nested"]}, name="MAE")
+    nested = BestOfRegressor(single, n_splits=3)
+    models = {"none": on(block["fragments"], forest), "nested": nested}
+    honest = evaluate(models, X, y, splits, **how).summary()["mae"]
+    chosen = {
+        FOREST: honest["none"],
+        f"best of {len(single)} sources, as published": errors.min(),
+        f"best of {len(single)} sources, chosen inside": honest["nested"],
+    }
+    return errors, pd.Series(chosen, name="MAE")
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #d8ed6503
 def judged(
@@ -424,8 +505,10 @@ def side_by_side(
         Two columns per protocol: MAE in J/(kg K), and ratio with its interval
     """
     shown = compared.drop("median", level="method")
-    text = {"MAE": shown["mae"].astype(float).round(0).astype(int).astype(str),
-            "ratio": shown.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1)}
+    text = {
+        "MAE": shown["mae"].astype(float).round(0).astype(int).astype(str),
+        "ratio": shown.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1),
+    }
     wide = pd.DataFrame(text).unstack("protocol").swaplevel(axis=1)
     columns = [(p, c) for p in compared.index.unique("protocol") for c in text]
     return wide.loc[list(shown.index.unique("method")), columns].fillna("")
@@ -479,7 +562,9 @@ def verdict_text(
         Three sentences
     """
     last = compared.index.unique("protocol")[-1]
-    return said(compared, last, about=f"Heat capacity of polymers, {last}") + " " + said(compared, last, SHOTGUN, "With the starter library and Shotgun")
+    rows = last.removeprefix("n = ")
+    best = said(compared, last, about=f"Heat capacity of polymers, {rows} to learn from")
+    return f"{best} {said(compared, last, SHOTGUN, 'With the starter library and Shotgun')}"
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #0bca8d6e
 def draw_parity(
@@ -497,15 +582,20 @@ def draw_parity(
     plt.Figure
         A row per protocol
     """
-    figure, axes = plt.subplots(len(results), 2, figsize=(6.4, 3.3 * len(results)), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        len(results), 2, figsize=(6.4, 3.3 * len(results)), layout="constrained", squeeze=False
+    )
+    shown = {FOREST: COLOURS["direct"], WITH_GLASS: COLOURS["transfer"]}
     for row, (protocol, result) in zip(axes, results.items()):
-        for ax, name, colour in zip(row, (FOREST, WITH_GLASS), (COLOURS["direct"], COLOURS["transfer"])):
+        for ax, (name, colour) in zip(row, shown.items()):
             p = result.predictions.query("method == @name and repeat == 0")
-            parity(p["measured"], p["predicted"], label="Cp [J/(kg K)]", colour=colour, title=f"{protocol}, {name}".replace(": ", ":\n"), ax=ax)
+            title = f"{protocol}, {name}".replace(": ", ":\n")
+            how = {"label": "Cp [J/(kg K)]", "colour": colour, "title": title}
+            parity(p["measured"], p["predicted"], ax=ax, **how)
             ax.title.set_fontsize(9)
     return figure
 
-
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #9688ff9e
 def draw_ratios(
     curve: pd.DataFrame, # From `learning_curve`
 ) -> plt.Figure: # A row per method, a marker per number of rows
@@ -522,36 +612,54 @@ def draw_ratios(
         A row per method, a marker per number of rows
     """
     names = [m for m in curve.index.unique("method") if m not in ("median", FLAT, FOREST, BEST)]
-    sizes = curve.index.unique("n")
-    figure, ax = plt.subplots(figsize=(6.8, 1.1 + 0.4 * len(names)), layout="constrained")
-    for k, (n, marker) in enumerate(zip(sizes, "osD")):
-        for i, m in enumerate(names):
-            r, kind = curve.loc[(n, m)], "null" if m.startswith("null") else "transfer"
-            ax.plot([r["low"], r["high"]], [i + 0.22 * (k - 1)] * 2, color=COLOURS[kind], lw=1.2)
-            ax.plot(r["ratio"], i + 0.22 * (k - 1), marker, color=COLOURS[kind], ms=5)
-        ax.plot([], [], marker, color="grey", ms=5, label=f"n = {n}")
-    ax.axvline(1, color=COLOURS["direct"], lw=1)
-    ax.set_yticks(range(len(names)), [m.replace(" without", "\nwithout").replace(" + glass", "\n+ glass") for m in names], fontsize=8)
-    ax.invert_yaxis()
-    ax.set_xlabel("MAE / MAE of the best direct model")
-    figure.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncol=3)
-    return figure
+    shown = curve.rename(index="n = {}".format, level="n")
+    return ratio_figure(shown, names, "error over that of the best direct model")
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #202303a7
 def draw_all(
-    results: dict[str, Evaluation], curve: pd.DataFrame, errors: pd.Series, chosen: pd.Series, singles: list[SourceModel], encoder: SourceModel, target: Dataset,
+    results: dict[str, Evaluation], # By protocol
+    curve: pd.DataFrame, # From `learning_curve`
+    errors: pd.Series, # Error of each single source
+    chosen: pd.Series, # From `published`
+    singles: list[SourceModel], # Random pyramids
+    encoder: SourceModel, # Whose layers are shown
+    target: Dataset, # Polymers
 ) -> dict[str, plt.Figure]:
-    "Draw every figure of the study."
+    """Draw every figure of the study.
+
+    Parameters
+    ----------
+    results : dict[str, Evaluation]
+        By protocol
+    curve : pd.DataFrame
+        From `learning_curve`
+    errors : pd.Series
+        Error of each single source
+    chosen : pd.Series
+        From `published`
+    singles : list[SourceModel]
+        Random pyramids
+    encoder : SourceModel
+        Whose layers are shown
+    target : Dataset
+        Polymers
+    """
     quality = [next(iter(s.card["metrics"].values()))["test_mae"] for s in singles]
     labels = ("test MAE on the source [J/(kg K)]", "MAE on polymers, 5-fold [J/(kg K)]")
     layers = [encoder.hidden(target.X, 0), encoder.hidden(target.X, 1)]
-    made = {"ratios": draw_ratios(curve), "parity": draw_parity(results),
-            "sources": source_against_target(quality, errors, direct=chosen[FOREST], labels=labels).figure,
-            "heatmap": descriptor_heatmap(layers, target.y, names=["first hidden layer", "last hidden layer"], label="polymers, Cp [J/(kg K)]").figure}
+    names = ["first hidden layer", "last hidden layer"]
+    heat = descriptor_heatmap(layers, target.y, names=names, label="polymers, Cp [J/(kg K)]")
+    sources = source_against_target(quality, errors, direct=chosen[FOREST], labels=labels)
+    made = {
+        "ratios": draw_ratios(curve),
+        "parity": draw_parity(results),
+        "sources": sources.figure,
+        "heatmap": heat.figure,
+    }
     for figure in made.values(): plt.close(figure)
     return made
 
-
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #7c82aaf6
 def captions(
     compared: pd.DataFrame, # All protocols
     errors: pd.Series, # Error of each single source
@@ -575,13 +683,27 @@ def captions(
     """
     last = compared.index.unique("protocol")[-1]
     r = compared.loc[last]["ratio"]
+    worse = (errors > chosen[FOREST]).mean()
+    choices = ", ".join(f"{m} {v:.0f}" for m, v in chosen.items())
     return {
-        "ratios": f"Ratio of errors with 95 % intervals; at {last} it is {r[HEAT_ONLY]:.2f} with heat capacities of molecules, {r[WITH_GLASS]:.2f} with the glass transition of other polymers, "
-                  f"{r[STARTER]:.2f} with the starter library, {r[NO_GLASS]:.2f} without its glass transitions, {r[SHOTGUN]:.2f} with Shotgun.",
-        "parity": "The published baseline, a forest on fingerprints, beside networks that know heat capacities and the glass transition of other polymers.",
-        "sources": f"Single sources, one point each: {(errors > chosen[FOREST]).mean():.0%} leave the polymers worse off than a forest without a source (line). "
-                   "MAE in J/(kg K): " + ", ".join(f"{m} {v:.0f}" for m, v in chosen.items()) + ".",
-        "heatmap": "Neural descriptors, polymers sorted by heat capacity: both layers change colour from glasses (top) to rubbers (bottom).",
+        "ratios": (
+            f"Ratio of errors with 95 % intervals; at {last} it is {r[HEAT_ONLY]:.2f} with heat "
+            f"capacities of molecules, {r[WITH_GLASS]:.2f} with the glass transition of other "
+            f"polymers, {r[STARTER]:.2f} with the starter library, {r[NO_GLASS]:.2f} without its "
+            f"glass transitions, {r[SHOTGUN]:.2f} with Shotgun."
+        ),
+        "parity": (
+            "The published baseline, a forest on fingerprints, beside networks that learnt heat "
+            "capacities and the glass transition of other polymers."
+        ),
+        "sources": (
+            f"Single sources, one point each: {worse:.0%} leave the polymers worse off than a "
+            f"forest without a source (line). MAE in J/(kg K): {choices}."
+        ),
+        "heatmap": (
+            "Neural descriptors, polymers sorted by heat capacity: both layers change colour from "
+            "glasses (top) to rubbers (bottom)."
+        ),
     }
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #65cf872d
@@ -589,7 +711,7 @@ def columns(
     target: Dataset, # Polymers
     sources: dict[str, list[SourceModel]], # Encoders by name; untrained ones have "null" in it
     singles: list[SourceModel], # Random pyramids
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
     """Compute everything that any method may read; refuse sources that have seen a target polymer.
 
     Parameters
@@ -604,12 +726,18 @@ def columns(
     Returns
     -------
     tuple[NDArray[np.float64], dict[str, list[int]]]
-        All columns side by side, and which belong to each block
+        All columns, and which are of each block
     """
     known = [s for name, group in sources.items() if "null" not in name for s in group]
-    if (leak := seen_by([*known, *singles], target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
-    table, n_groups = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
-    blocks = {"atoms": table[:, :1], "groups": table[:, :n_groups], "fragments": table[:, n_groups:]}
+    if (leak := seen_by([*known, *singles], target.groups, "polymer")).any():
+        raise ValueError(f"{leak.sum()} target polymers are in a source")
+    table = usual_descriptors("polymer").fit_transform(target.X)
+    n_groups = len(Constitution().get_feature_names_out())
+    blocks = {
+        "atoms": table[:, :1],
+        "groups": table[:, :n_groups],
+        "fragments": table[:, n_groups:],
+    }
     for name, group in sources.items(): blocks |= read_sources(table, group, name)
     return stack(blocks | {f"pyramid {i}": p.hidden(table) for i, p in enumerate(singles)})
 
@@ -638,10 +766,56 @@ def gather(
     dict[str, list[SourceModel]]
         By name
     """
-    heat, glass = (encoders(names, target, n_models, random_state, **how) for names in (HEAT, (*HEAT, GLASS)))
+    heat, glass = (
+        encoders(names, target, n_models, random_state, **how) for names in (HEAT, (*HEAT, GLASS))
+    )
     starter = starter_encoders(target)
-    return {"heat": heat, "glass": glass, "null": untrained(glass, random_state=random_state), "starter": starter,
-            "starter other": [s for s in starter if GLASS not in s.card["data"]], "starter null": untrained(starter, random_state=random_state)}
+    return {
+        "heat": heat,
+        "glass": glass,
+        "null": untrained(glass, random_state=random_state),
+        "starter": starter,
+        "starter other": [s for s in starter if GLASS not in s.card["data"]],
+        "starter null": untrained(starter, random_state=random_state),
+    }
+
+# %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #7c0de5a1
+def describe_data(
+    size: Size, # How much of everything
+    target: Dataset, # Polymers
+    n_pyramids: int, # Random pyramids that were trained
+    n_starter: int, # Encoders of the starter library
+    random_state: int, # Seed
+) -> str: # A few sentences
+    """Say what was learnt from, and from where it is.
+
+    Parameters
+    ----------
+    size : Size
+        How much of everything
+    target : Dataset
+        Polymers
+    n_pyramids : int
+        Random pyramids that were trained
+    n_starter : int
+        Encoders of the starter library
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    str
+        A few sentences
+    """
+    found = suitable(Library.starter())
+    citations = sorted({load(n).citation for n in (*HEAT, size.source)})
+    return (
+        f"Target: {len(target)} polymers, measured, near 298 K. "
+        f"Sources: {', '.join((*HEAT, GLASS))} ({size.encoders} encoders of each kind), "
+        f"{size.source} ({n_pyramids} random pyramids), starter library ({n_starter} encoders; "
+        f"Shotgun: all {len(found)} networks for molecules and polymers); "
+        f"no target polymer in any of them. Seed {random_state}. {' '.join(citations)}"
+    )
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #5026069d
 def run(
@@ -650,8 +824,8 @@ def run(
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-    checkpoint: str | Path | None = None, # Folder for finished networks and fits, to go on after an interruption
-) -> Report: # Table, verdict and figures; `details` holds the numbers by protocol and method, and the published choice
+    checkpoint: str | Path | None = None, # Folder to go on from after an interruption
+) -> Report: # Table, verdict, figures; `details` has all numbers and the published choice
     """Predict polymer heat capacity with and without source networks.
 
     Parameters
@@ -665,32 +839,39 @@ def run(
     progress : bool, default=True
         Show bars
     checkpoint : str | Path | None, default=None
-        Folder for finished networks and fits, to go on after an interruption
+        Folder to go on from after an interruption
 
     Returns
     -------
     Report
-        Table, verdict and figures; `details` holds the numbers by protocol and method, and the
-        published choice
+        Table, verdict, figures; `details` has all numbers and the published choice
     """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    how, s, target = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}, SIZES[size], load(TARGET)
+    how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
+    s = SIZES[size]
+    target = load(TARGET)
     sources = gather(target, s.encoders, random_state, **how)
     singles = pyramids(s, target, random_state, **how)
     X, block = columns(target, sources, singles)
     y = target.y.to_numpy()
     splits = protocols(X[:, block["groups"] + block["fragments"]], y, s, random_state)
-    results = {name: evaluate(paper_methods(block), X, y, sp, **how) for name, sp in splits.items()}
+    models = paper_methods(block)
+    results = {name: evaluate(models, X, y, sp, **how) for name, sp in splits.items()}
     errors, chosen = published(block, X, y, splits["5-fold"][:1], **how)
-    curve = learning_curve(paper_methods(block) | starter_methods(block), X, y, s.sizes, baseline=BEST, n_draws=s.draws, random_state=random_state, **how)
-    parts = {name: judged(r) for name, r in results.items()} | {f"n = {n}": curve.loc[n] for n in s.sizes}
+    how |= {"baseline": BEST, "n_draws": s.draws, "random_state": random_state}
+    curve = learning_curve(models | starter_methods(block), X, y, s.sizes, **how)
+    parts = {name: judged(r) for name, r in results.items()}
+    parts |= {f"n = {n}": curve.loc[n] for n in s.sizes}
     compared = pd.concat(parts, names=["protocol", "method"])
-    figures = draw_all(results, curve, errors, chosen, singles, sources["glass"][0], target)
-    notes = (f"Target: {len(y)} polymers, measured, near 298 K. Sources: {', '.join((*HEAT, GLASS))} ({s.encoders} encoders of each kind), {s.source} ({len(singles)} random pyramids), "
-             f"starter library ({len(sources['starter'])} encoders; Shotgun: all {len(suitable(Library.starter()))} networks for molecules and polymers); no target polymer in any of them. "
-             f"Seed {random_state}. " + " ".join(sorted({load(n).citation for n in (*HEAT, s.source)})))
-    return Report("Do source networks help to predict the heat capacity of polymers?", side_by_side(compared), verdict_text(compared), figures,
-                  captions=captions(compared, errors, chosen), notes=notes, details={"compared": compared, "selection": chosen})
+    return Report(
+        "Do source networks help to predict the heat capacity of polymers?",
+        side_by_side(compared),
+        verdict_text(compared),
+        draw_all(results, curve, errors, chosen, singles, sources["glass"][0], target),
+        captions=captions(compared, errors, chosen),
+        notes=describe_data(s, target, len(singles), len(sources["starter"]), random_state),
+        details={"compared": compared, "selection": chosen},
+    )
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #ad271f45
 def computed_target(
@@ -700,7 +881,7 @@ def computed_target(
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
     checkpoint: str | Path | None = None, # Folder for finished networks and fits
-) -> pd.DataFrame: # One row per method: MAE in J/(kg K), its spread, ratio to the fit on atoms per kilogram with its interval, verdict
+) -> pd.DataFrame: # As `learning_curve` returns, against the fit on atoms per kilogram
     """Repeat the comparison on the computed heat capacity of PI1070's reserve; downloads the table.
 
     Parameters
@@ -719,12 +900,25 @@ def computed_target(
     Returns
     -------
     pd.DataFrame
-        One row per method: MAE in J/(kg K), its spread, ratio to the fit on atoms per kilogram with
-        its interval, verdict
+        As `learning_curve` returns, against the fit on atoms per kilogram
     """
     whole = load("pi1070_heat_capacity")
     target = whole.where(whole.groups.map(in_reserve))
     how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
-    X, block = columns(target, {"heat": encoders(HEAT, target, 3, random_state, **how), "starter": starter_encoders(target)}, [])
-    models = {FLAT: pair(block, {"atoms": ["ridge"]})["atoms, ridge"], BEST: best_of(block), HEAT_ONLY: best_of(block, "heat"), STARTER: best_of(block, "starter")}
-    return learning_curve(models, X, target.y.to_numpy(), [n], baseline=FLAT, random_state=random_state, **how).loc[n]
+    X, block = columns(
+        target,
+        {
+            "heat": encoders(HEAT, target, 3, random_state, **how),
+            "starter": starter_encoders(target),
+        },
+        [],
+    )
+    models = {
+        FLAT: pair(block, {"atoms": ["ridge"]})["atoms, ridge"],
+        BEST: best_of(block),
+        HEAT_ONLY: best_of(block, "heat"),
+        STARTER: best_of(block, "starter"),
+    }
+    return learning_curve(
+        models, X, target.y.to_numpy(), [n], baseline=FLAT, random_state=random_state, **how
+    ).loc[n]
