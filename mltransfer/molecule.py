@@ -19,15 +19,7 @@ __all__ = ['RDKitDescriptors', 'Constitution']
 
 # %% ../nbs/22_molecule.ipynb #b09d5c55
 class RDKitDescriptors(UnitFeaturizer):
-    """Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts.
-
-    Parameters
-    ----------
-    descriptors : Sequence[str] | None, default=None
-        Names in `rdkit.Chem.Descriptors.descList`; all but Ipc if `None`
-    repeat : Repeat, default="oligomer"
-        What stands for a repeat unit
-    """
+    "Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts."
 
     _what = "molecules with these descriptors"
 
@@ -77,13 +69,7 @@ _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial rin
 
 
 class Constitution(UnitFeaturizer):
-    """Count atoms and groups in moles per kilogram.
-
-    Parameters
-    ----------
-    coarse : bool, default=False
-        The fewer columns of version 0.1.0, without ions and without metals of their own
-    """
+    "Count atoms and groups in moles per kilogram."
 
     _what = "SMILES"
 

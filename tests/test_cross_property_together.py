@@ -1,4 +1,4 @@
-"Learning published sets together: one split for all sets, and networks that predict only what they have not seen."
+"One split for all sets, and networks that predict only what they have not seen."
 import os
 
 import numpy as np

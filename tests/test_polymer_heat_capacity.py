@@ -1,4 +1,4 @@
-"Contracts of the case study: nothing leaks, every model keeps to its own columns, tables say what was measured."
+"Nothing leaks, every model keeps to its own columns, tables say what was measured."
 import dataclasses
 
 import numpy as np
@@ -76,7 +76,8 @@ def test_the_null_has_the_shape_of_what_it_stands_for(table, starter):
     )
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning") # a kernel parameter of a Gaussian process at its bound
+# a kernel parameter of a Gaussian process at its bound
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("source", [None, "a"])
 def test_a_search_keeps_to_its_own_columns(source):
     rng = np.random.default_rng(0)
@@ -128,7 +129,8 @@ def test_side_by_side_holds_every_method_and_protocol():
     compared = compared.rename(index={case.HEAT_ONLY: case.WITH_GLASS}, level="method")
     text = case.verdict_text(compared)
     assert text.startswith(
-        "Heat capacity of polymers, 20 to learn from. With heat capacities and a glass transition as sources the error is"
+        "Heat capacity of polymers, 20 to learn from. "
+        "With heat capacities and a glass transition as sources the error is"
     )
     assert text.count(". ") == 2 and text.endswith("no difference shown."), "three sentences, of five draws"
 
@@ -145,7 +147,8 @@ def test_numbers_of_the_verdict_are_those_of_the_table():
         {"n = 20": pd.DataFrame(rows, index=[case.WITH_GLASS, case.BEST])}, names=["protocol", "method"]
     )
     assert case.said(compared, "n = 20") == (
-        "With heat capacities and a glass transition as sources the error is 24 J/(kg K), with the best direct model "
+        "With heat capacities and a glass transition as sources the error is 24 J/(kg K), "
+        "with the best direct model "
         "27 J/(kg K): 11 % less (between 24 % less and 2 % more): no difference shown."
     )
 

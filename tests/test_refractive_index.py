@@ -54,7 +54,7 @@ def test_sources_read_formulas_of_any_size_alike_without_sums():
     np.testing.assert_allclose(once, twice, rtol=1e-5)
 
 
-@pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs downloaded tables: set MLTRANSFER_DATA")
+@pytest.mark.skipif("MLTRANSFER_DATA" not in os.environ, reason="needs MLTRANSFER_DATA")
 def test_targets_of_the_full_study_are_unseen():
     assert set(SIZES["full"].targets) == {
         "khazana_refractive_index",

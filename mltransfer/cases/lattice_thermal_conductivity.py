@@ -42,30 +42,29 @@ from ..verdicts import in_words
 __all__ = ['run']
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #a5dbf1a9
-MEASURED, COMPUTED = "lattice_thermal_conductivity", "phonondb_thermal_conductivity"
+MEASURED = "lattice_thermal_conductivity"
+COMPUTED = "phonondb_thermal_conductivity"
 
 
 def read_pool(
     computed: bool, # Add computed values where none is measured; downloads a table
 ) -> pd.DataFrame: # Columns `key`, `formula`, `value` in W/(m K) and `nature`, sorted by key
-    """Collect crystals with a known conductivity at room temperature.
-
-    Parameters
-    ----------
-    computed : bool
-        Add computed values where none is measured; downloads a table
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns `key`, `formula`, `value` in W/(m K) and `nature`, sorted by key
-    """
+    "Collect crystals with a known conductivity at room temperature."
     target = load(MEASURED)
-    pool = pd.DataFrame({"key": target.groups.to_numpy(), "formula": target.X.to_numpy(), "value": target.y.to_numpy(), "nature": "measured"})
+    pool = pd.DataFrame(
+        {
+            "key": target.groups.to_numpy(),
+            "formula": target.X.to_numpy(),
+            "value": target.y.to_numpy(),
+            "nature": "measured",
+        }
+    )
     if computed:
         frame = load(COMPUTED).frame
         more = frame.assign(key=frame["formula"].map(composition_key), nature="computed")
-        more = more.groupby("key", as_index=False).agg({"formula": "first", "value": "median", "nature": "first"})
+        more = more.groupby("key", as_index=False).agg(
+            {"formula": "first", "value": "median", "nature": "first"}
+        )
         pool = pd.concat([pool, more[~more["key"].isin(pool["key"])]])
     return pool.sort_values("key", ignore_index=True)
 
@@ -73,27 +72,21 @@ def read_pool(
 def rules(
     formulas: Iterable[str], # Compositions, shape (n_samples,)
 ) -> NDArray[np.float64]: # Shape (n_samples, 5), all but the last as logarithms
-    """Return atoms per formula unit, mean atomic mass (u), covalent radius (pm) and melting point (K), and the spread of electronegativity.
+    """Describe formulas by what Slack's rules speak of.
 
-    Parameters
-    ----------
-    formulas : Iterable[str]
-        Compositions, shape (n_samples,)
-
-    Returns
-    -------
-    NDArray[np.float64]
-        Shape (n_samples, 5), all but the last as logarithms
-    """
+    Columns: atoms per formula unit, mean atomic mass (u), covalent radius (pm) and melting point
+    (K), and the spread of electronegativity."""
     formulas = list(formulas)
     atoms = [sum(read_composition(composition_key(f)).values()) for f in formulas]
     columns = CompositionDescriptors(statistics=("ave", "var"))
-    table = pd.DataFrame(columns.fit_transform(formulas), columns=columns.get_feature_names_out()).astype(float)
+    found = columns.fit_transform(formulas)
+    table = pd.DataFrame(found, columns=columns.get_feature_names_out()).astype(float)
     means = table[["ave:atomic_weight", "ave:covalent_radius_cordero", "ave:melting_point"]]
     return np.column_stack([np.log(atoms), np.log(means), np.sqrt(table["var:en_pauling"])])
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #7d13509f
-SOURCE, WITH = "aflow_thermal_conductivity", ("oqmd_volume_per_atom", "oqmd_formation_enthalpy")
+SOURCE = "aflow_thermal_conductivity"
+WITH = ("oqmd_volume_per_atom", "oqmd_formation_enthalpy")
 
 
 def read_source(
@@ -101,24 +94,11 @@ def read_source(
     most: int, # Most rows, drawn at random
     random_state: int, # Seed of the draw
 ) -> Dataset: # The part that is used
-    """Load the readable rows of a data set, or some of them.
-
-    Parameters
-    ----------
-    name : str
-        Data set of compositions
-    most : int
-        Most rows, drawn at random
-    random_state : int
-        Seed of the draw
-
-    Returns
-    -------
-    Dataset
-        The part that is used
-    """
+    "Load the readable rows of a data set, or some of them."
     whole = load(name)
-    rows = np.random.default_rng(random_state).permutation(np.flatnonzero(ElementFractions().readable(whole.X)))[:most]
+    rows = np.random.default_rng(random_state).permutation(
+        np.flatnonzero(ElementFractions().readable(whole.X))
+    )[:most]
     return whole.where(np.isin(np.arange(len(whole)), rows))
 
 
@@ -128,53 +108,33 @@ def read_sources(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress` of `pretrain`
 ) -> list[SourceModel]: # Each has AFLOW's conductivity among its outputs
-    """Open the sources of the starter library and train more, none of which has seen `keys`.
-
-    Parameters
-    ----------
-    n_models : int
-        Networks to train of either kind; 0 for the starter library alone
-    keys : Iterable[str]
-        Compositions that no source may have seen
-    random_state : int
-        Seed
-    **how : int | bool
-        `n_jobs` and `progress` of `pretrain`
-
-    Returns
-    -------
-    list[SourceModel]
-        Each has AFLOW's conductivity among its outputs
-    """
-    library, keys = Library.starter(), list(keys)
+    "Open the sources of the starter library and train more, none of which has seen `keys`."
+    library = Library.starter()
+    keys = list(keys)
     made = library.load(library.query(data=SOURCE).index.unique().sort_values())
     if n_models:
         data = [read_source(name, 8000, random_state) for name in (SOURCE, *WITH)]
         for few, epochs in ((data[:1], 30), (data, 20)):
-            made += pretrain(few, usual_descriptors("composition"), n_models=n_models, hidden=(128, 64), exclude=keys,
-                             schedule=Schedule(epochs=epochs), random_state=random_state, **how)
-    if (leak := seen_by(made, keys, "composition")).any(): raise ValueError(f"{leak.sum()} target crystals are in a source")
+            made += pretrain(
+                few,
+                usual_descriptors("composition"),
+                n_models=n_models,
+                hidden=(128, 64),
+                exclude=keys,
+                schedule=Schedule(epochs=epochs),
+                random_state=random_state,
+                **how
+            )
+    if (leak := seen_by(made, keys, "composition")).any():
+        raise ValueError(f"{leak.sum()} target crystals are in a source")
     return made
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #d578973b
 def source_conductivity(
     sources: Sequence[SourceModel], # Their predictions are averaged
     table: NDArray[np.float32], # `descriptors` of the crystals
 ) -> NDArray[np.float64]: # Natural logarithm of W/(m K), shape (n_samples, 1)
-    """Average the logarithm of the conductivity that sources predict.
-
-    Parameters
-    ----------
-    sources : Sequence[SourceModel]
-        Their predictions are averaged
-    table : NDArray[np.float32]
-        `descriptors` of the crystals
-
-    Returns
-    -------
-    NDArray[np.float64]
-        Natural logarithm of W/(m K), shape (n_samples, 1)
-    """
+    "Average the logarithm of the conductivity that sources predict."
     each = [np.log(s.predict(table)[:, list(s.card["data"]).index(SOURCE)]) for s in sources]
     return np.mean(each, axis=0)[:, None]
 
@@ -183,43 +143,23 @@ def lines_and_heads(
     block: Mapping[str, list[int]], # Columns of each block
     choices: Mapping[str | tuple[str, ...], Sequence[str]], # Heads by block, as `pair` takes them
 ) -> dict[str, RegressorMixin]: # Candidates by name
-    """Pair blocks of columns with heads, two unbounded lines among them.
-
-    Parameters
-    ----------
-    block : Mapping[str, list[int]]
-        Columns of each block
-    choices : Mapping[str | tuple[str, ...], Sequence[str]]
-        Heads by block, as `pair` takes them
-
-    Returns
-    -------
-    dict[str, RegressorMixin]
-        Candidates by name
-    """
-    return pair(block, choices, more={"line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
-                                      "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000))})
+    "Pair blocks of columns with heads, two unbounded lines among them."
+    lines = {
+        "line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
+        "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000)),
+    }
+    return pair(block, choices, more=lines)
 
 
 class ChosenUpwards(BestOfRegressor):
-    """Choose among candidate models by how well they predict values above those they were fitted to.
-
-    Parameters
-    ----------
-    candidates : Mapping[str, RegressorMixin]
-        Models by name; never fitted themselves
-    average : int, default=3
-        How many of the best to average, >= 1
-    quantiles : Sequence[float], default=(0.6, 0.7, 0.8)
-        Shares of the training rows below each threshold
-    """
+    "Choose among candidate models by how well they predict values above those they were fitted to."
 
     def __init__(
         self,
         candidates: Mapping[str, RegressorMixin], # Models by name; never fitted themselves
         *,
         average: int = 3, # How many of the best to average, >= 1
-        quantiles: Sequence[float] = (0.6, 0.7, 0.8), # Shares of the training rows below each threshold
+        quantiles: Sequence[float] = (0.6, 0.7, 0.8), # Training rows below each threshold
     ):
         self.candidates = candidates
         self.average = average
@@ -230,34 +170,31 @@ class ChosenUpwards(BestOfRegressor):
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
     ) -> ChosenUpwards: # Itself
-        """Compare all candidates above each threshold; sets `scores_` (MAE, best first), `chosen_` and `models_`.
-
-        Parameters
-        ----------
-        X : ArrayLike
-            Descriptors, shape (n_samples, n_features)
-        y : ArrayLike
-            Target, shape (n_samples,)
-
-        Returns
-        -------
-        ChosenUpwards
-            Itself
-        """
+        "Compare all candidates above each threshold; sets `scores_`, `chosen_` and `models_`."
         X = validate_data(self, X)
         y = check_target(column_or_1d(y, warn=True), 5, varies=True)
         splits = [next(ExtrapolationSplit(q).split(X, y)) for q in self.quantiles]
-        found = {n: np.mean([mae(y[above], clone(m).fit(X[low], y[low]).predict(X[above])) for low, above in splits]) for n, m in self.candidates.items()}
+        found = {}
+        for name, model in self.candidates.items():
+            said = [clone(model).fit(X[low], y[low]).predict(X[above]) for low, above in splits]
+            errors = [mae(y[above], s) for (_, above), s in zip(splits, said)]
+            found[name] = np.mean(errors)
         self.scores_ = pd.Series(found, name="MAE above").sort_values(kind="stable")
         self.chosen_ = list(self.scores_.index[:self.average])
         self.models_ = [clone(self.candidates[n]).fit(X, y) for n in self.chosen_]
         return self
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #7079fe68
-TREES, RULES, BEST, BEST_UP = "trees on descriptors", "Slack's rules, robust line", "best direct", "best direct, chosen upwards"
-NULL, PUBLISHED = "null: untrained networks", "transfer: hidden layers, forest"
-AVERAGE, CELL = "transfer: average of sources, rescaled", "transfer: average + atoms per formula"
-CHOSEN, CHOSEN_UP = "transfer: best", "transfer: best, chosen upwards"
+TREES = "trees on descriptors"
+RULES = "Slack's rules, robust line"
+BEST = "best direct"
+BEST_UP = "best direct, chosen upwards"
+NULL = "null: untrained networks"
+PUBLISHED = "transfer: hidden layers, forest"
+AVERAGE = "transfer: average of sources, rescaled"
+CELL = "transfer: average + atoms per formula"
+CHOSEN = "transfer: best"
+CHOSEN_UP = "transfer: best, chosen upwards"
 DIRECT = {"rules": ["line", "robust", "process"], "descriptors": ["ridge", "trees"]}
 TRANSFER = {"kappa": ["robust"], ("kappa", "cell"): ["line", "robust"],
             ("kappa", "rules"): ["line", "robust"], "hidden": ["ridge", "trees"]}
@@ -268,24 +205,14 @@ def methods(
     *,
     upwards: bool, # For extrapolation: also choose upwards, and let the null do so
 ) -> dict[str, RegressorMixin]: # From the plainest to the transferred
-    """Make the direct models, the null and the transferred models.
-
-    Parameters
-    ----------
-    block : Mapping[str, list[int]]
-        Columns of each block
-    upwards : bool
-        For extrapolation: also choose upwards, and let the null do so
-
-    Returns
-    -------
-    dict[str, RegressorMixin]
-        From the plainest to the transferred
-    """
-    one = lines_and_heads(block, {"descriptors": ["trees"], "rules": ["robust"], "hidden": ["forest"],
-                                  "kappa": ["robust"], ("kappa", "cell"): ["robust"]})
-    direct, transfer = lines_and_heads(block, DIRECT), lines_and_heads(block, TRANSFER)
-    null = lines_and_heads({**block, "kappa": block["null kappa"], "hidden": block["null hidden"]}, TRANSFER)
+    "Make the direct models, the null and the transferred models."
+    alone = {"descriptors": ["trees"], "hidden": ["forest"]}
+    alone |= {b: ["robust"] for b in ("rules", "kappa", ("kappa", "cell"))}
+    one = lines_and_heads(block, alone)
+    direct = lines_and_heads(block, DIRECT)
+    transfer = lines_and_heads(block, TRANSFER)
+    untrained = {name: block[f"null {name}"] for name in ("kappa", "hidden")}
+    null = lines_and_heads({**block, **untrained}, TRANSFER)
     made = {
         TREES: one["descriptors, trees"], RULES: one["rules, robust"],
         BEST: BestOfRegressor(direct, average=3), BEST_UP: ChosenUpwards(direct),
@@ -296,37 +223,28 @@ def methods(
     }
     return made if upwards else {n: m for n, m in made.items() if n not in (BEST_UP, CHOSEN_UP)}
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #962ec13b
 def columns(
     formulas: Sequence[str], # Compositions of the crystals
     sources: Sequence[SourceModel], # As `read_sources` gives them
     random_state: int, # Seed of the untrained networks and of the subset of hidden units
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
-    """Compute everything that any method may read.
-
-    Parameters
-    ----------
-    formulas : Sequence[str]
-        Compositions of the crystals
-    sources : Sequence[SourceModel]
-        As `read_sources` gives them
-    random_state : int
-        Seed of the untrained networks and of the subset of hidden units
-
-    Returns
-    -------
-    tuple[NDArray[np.float64], dict[str, list[int]]]
-        All columns side by side, and which belong to each block
-    """
-    table, known = usual_descriptors("composition").fit_transform(formulas), rules(formulas)
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
+    "Compute everything that any method may read."
+    table = usual_descriptors("composition").fit_transform(formulas)
+    known = rules(formulas)
     blocks = {"cell": known[:, :1], "rules": known, "descriptors": table}
     for name, nets in (("", sources), ("null ", untrained(sources, random_state=random_state))):
         hidden = FrozenFeatures(nets, layers="all", n_units=300, random_state=random_state)
-        blocks |= {f"{name}kappa": source_conductivity(nets, table), f"{name}hidden": hidden.fit_transform(table)}
+        blocks |= {
+            f"{name}kappa": source_conductivity(nets, table),
+            f"{name}hidden": hidden.fit_transform(table),
+        }
     return stack(blocks)
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #cb1ce53c
-N_TRAIN, N_HIDDEN, N_PROPOSED = 45, 15, 10 # crystals to learn from, best ones never learnt from, proposals
+N_TRAIN = 45 # crystals to learn from, best ones never learnt from, proposals
+N_HIDDEN = 15
+N_PROPOSED = 10
 
 
 def interpolation(
@@ -334,23 +252,10 @@ def interpolation(
     n_repeats: int, # Draws
     random_state: int, # Seed
 ) -> Splits: # One repeat per draw, ten splits each
-    """Split draws of 45 crystals into ten folds.
-
-    Parameters
-    ----------
-    rows : NDArray[np.integer]
-        Measured crystals
-    n_repeats : int
-        Draws
-    random_state : int
-        Seed
-
-    Returns
-    -------
-    Splits
-        One repeat per draw, ten splits each
-    """
-    draws = [rows[d] for d, _ in RepeatedDraws(N_TRAIN, n_repeats, random_state=random_state).split(rows)]
+    "Split draws of 45 crystals into ten folds."
+    draws = [
+        rows[d] for d, _ in RepeatedDraws(N_TRAIN, n_repeats, random_state=random_state).split(rows)
+    ]
     folds = [KFold(10, shuffle=True, random_state=s) for s in seeds(random_state, n_repeats)]
     return [[(d[a], d[b]) for a, b in f.split(d)] for d, f in zip(draws, folds)]
 
@@ -360,24 +265,12 @@ def extrapolation(
     n_draws: int, # Draws
     random_state: int, # Seed
 ) -> Splits: # One repeat per draw, one split each
-    """Draw 45 crystals from those below the fifteen best; all others are test.
-
-    Parameters
-    ----------
-    y : NDArray[np.float64]
-        Conductivity or its logarithm
-    n_draws : int
-        Draws
-    random_state : int
-        Seed
-
-    Returns
-    -------
-    Splits
-        One repeat per draw, one split each
-    """
+    "Draw 45 crystals from those below the fifteen best; all others are test."
     low = np.argsort(-y, kind="stable")[N_HIDDEN:]
-    draws = [np.sort(low[d]) for d, _ in RepeatedDraws(N_TRAIN, n_draws, random_state=random_state).split(low)]
+    draws = [
+        np.sort(low[d])
+        for d, _ in RepeatedDraws(N_TRAIN, n_draws, random_state=random_state).split(low)
+    ]
     return [[(d, np.setdiff1d(np.arange(len(y)), d))] for d in draws]
 
 
@@ -386,71 +279,40 @@ def found(
     predicted: ArrayLike, # Predictions
     k: int = N_PROPOSED, # How many are proposed, and how many count as best
 ) -> float: # Between 0 and `k`
-    """Count how many of the `k` best are among the `k` proposed; ties count in part.
-
-    Parameters
-    ----------
-    measured : ArrayLike
-        True values, shape (n_samples,)
-    predicted : ArrayLike
-        Predictions
-    k : int, default=N_PROPOSED
-        How many are proposed, and how many count as best
-
-    Returns
-    -------
-    float
-        Between 0 and `k`
-    """
-    measured, predicted = np.asarray(measured, float), np.asarray(predicted, float)
+    "Count how many of the `k` best are among the `k` proposed; ties count in part."
+    measured = np.asarray(measured, float)
+    predicted = np.asarray(predicted, float)
     limit = np.sort(predicted)[-k]
-    sure, tied = predicted > limit, predicted == limit
+    sure = predicted > limit
+    tied = predicted == limit
     chance = sure + tied * (k - sure.sum()) / tied.sum()
     return float(chance[np.argsort(-measured, kind="stable")[:k]].sum())
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #b38208c8
 def found_in(
     result: Evaluation, # Of `extrapolation`
 ) -> pd.DataFrame: # One row per draw, one column per method
-    """Count the finds of every method in every draw.
-
-    Parameters
-    ----------
-    result : Evaluation
-        Of `extrapolation`
-
-    Returns
-    -------
-    pd.DataFrame
-        One row per draw, one column per method
-    """
+    "Count the finds of every method in every draw."
     by = result.predictions.groupby(["repeat", "method"], sort=False)[["measured", "predicted"]]
-    return by.apply(lambda g: found(g["measured"], g["predicted"])).unstack("method")[list(result.summary().index)]
+    return by.apply(lambda g: found(g["measured"], g["predicted"])).unstack("method")[
+        list(result.summary().index)
+    ]
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #bfdb66cf
-DIRECT_MODELS, JUDGED = (TREES, RULES, BEST, BEST_UP), (NULL, PUBLISHED, AVERAGE, CELL, CHOSEN, CHOSEN_UP)
+DIRECT_MODELS = (TREES, RULES, BEST, BEST_UP)
+JUDGED = (NULL, PUBLISHED, AVERAGE, CELL, CHOSEN, CHOSEN_UP)
 
 
 def make_table(
     within: Evaluation, # Of `interpolation`
     beyond: Evaluation, # Of `extrapolation`
 ) -> pd.DataFrame: # One row per method
-    """Put errors and finds of both protocols side by side.
-
-    Parameters
-    ----------
-    within : Evaluation
-        Of `interpolation`
-    beyond : Evaluation
-        Of `extrapolation`
-
-    Returns
-    -------
-    pd.DataFrame
-        One row per method
-    """
+    "Put errors and finds of both protocols side by side."
     hits = found_in(beyond)
-    parts = {("extrapolation", "found"): hits.mean(), ("extrapolation", "± found"): hits.std(ddof=1)}
+    parts = {
+        ("extrapolation", "found"): hits.mean(),
+        ("extrapolation", "± found"): hits.std(ddof=1),
+    }
     for name, result in (("extrapolation", beyond), ("10-fold", within)):
         shown = {"MAE": "mae", "±": "mae_spread", "seconds": "seconds"}
         parts |= {(name, title): result.summary()[column] for title, column in shown.items()}
@@ -460,60 +322,55 @@ def make_table(
 def compare_errors(
     result: Evaluation, # Of either protocol
 ) -> pd.DataFrame: # One row per method; `baseline` names the direct model with the smallest error
-    """Compare the errors of null and transferred models with the best direct one.
-
-    Parameters
-    ----------
-    result : Evaluation
-        Of either protocol
-
-    Returns
-    -------
-    pd.DataFrame
-        One row per method; `baseline` names the direct model with the smallest error
-    """
+    "Compare the errors of null and transferred models with the best direct one."
     errors = result.summary()["mae"]
     rival = errors[[m for m in DIRECT_MODELS if m in errors]].idxmin()
-    return result.compare_all(rival, [m for m in JUDGED if m in errors]).rename_axis(index="method", columns=rival)
+    return result.compare_all(rival, [m for m in JUDGED if m in errors]).rename_axis(
+        index="method", columns=rival
+    )
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #45697040
 def make_verdict(
     within: Evaluation, # Of `interpolation`
     beyond: Evaluation, # Of `extrapolation`
     method: str = CELL, # One of those that are judged
 ) -> str: # Three sentences
-    """Say how many of the best were found, and how errors compare with the best direct model.
-
-    Parameters
-    ----------
-    within : Evaluation
-        Of `interpolation`
-    beyond : Evaluation
-        Of `extrapolation`
-    method : str, default=CELL
-        One of those that are judged
-
-    Returns
-    -------
-    str
-        Three sentences
-    """
-    hits, n_test = found_in(beyond), beyond.table["n_test"].iloc[0]
+    "Say how many of the best were found, and how errors compare with the best direct model."
+    hits = found_in(beyond)
+    n_test = beyond.table["n_test"].iloc[0]
     rival = hits[list(DIRECT_MODELS)].mean().idxmax()
     more = (hits[method] > hits[rival]).sum()
-    said = [f"Of the {N_PROPOSED} best conductors among {n_test}, {N_PROPOSED} proposals hold {hits[method].mean():.1f} with sources, "
-            f"{hits[rival].mean():.1f} with the best direct model (more in {more} of {len(hits)} draws) and {N_PROPOSED**2 / n_test:.1f} by chance."]
-    for result, what in ((beyond, "Beyond the data, with sources"), (within, "Within the data, with sources")):
+    ours, theirs = hits[[method, rival]].mean()
+    said = [
+        f"Of the {N_PROPOSED} best conductors among {n_test}, {N_PROPOSED} proposals hold "
+        f"{ours:.1f} with sources, {theirs:.1f} with the best direct model (more in {more} of "
+        f"{len(hits)} draws) and {N_PROPOSED**2 / n_test:.1f} by chance."
+    ]
+    for where, result in {"Beyond": beyond, "Within": within}.items():
         table = compare_errors(result)
-        if method in table.index: said.append(in_words(table.loc[method], "ln(W/(m K))", names=(what, "with the best direct model")))
+        if method not in table.index: continue
+        names = (f"{where} the data, with sources", "with the best direct model")
+        said.append(in_words(table.loc[method], "ln(W/(m K))", names=names))
     return " ".join(said)
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #8fbfa207
 CAPTIONS = {
-    "extrapolation": "Trained below the shaded region: a forest flattens out at its highest training value, the rescaled source goes on.",
-    "found": "True top ten among ten proposals, one point per draw: source and atoms per formula find nearly all; the grey line is chance.",
-    "10-fold": "Within the range of the data no source helps beyond a forest on descriptors: what transfers is the scale above it.",
-    "screening": "Nonmetals near the hull, ranked by a model that knows no crystal above the dashed line; ticks mark the true top ten.",
+    "extrapolation": (
+        "Trained below the shaded region: a forest flattens out at its highest training value, "
+        "the rescaled source goes on."
+    ),
+    "found": (
+        "True top ten among ten proposals, one point per draw: source and atoms per formula find "
+        "nearly all; the grey line is chance."
+    ),
+    "10-fold": (
+        "Within the range of the data no source helps beyond a forest on descriptors: what "
+        "transfers is the scale above it."
+    ),
+    "screening": (
+        "Nonmetals near the hull, ranked by a model that knows no crystal above the dashed line; "
+        "ticks mark the true top ten."
+    ),
 }
 
 
@@ -521,57 +378,39 @@ def draw_extrapolation(
     beyond: Evaluation, # Of `extrapolation`
     threshold: float, # Highest value that may be trained on, as ln(W/(m K))
 ) -> plt.Figure: # Two panels
-    """Draw the first draw, a forest on descriptors beside the rescaled source.
-
-    Parameters
-    ----------
-    beyond : Evaluation
-        Of `extrapolation`
-    threshold : float
-        Highest value that may be trained on, as ln(W/(m K))
-
-    Returns
-    -------
-    plt.Figure
-        Two panels
-    """
+    "Draw the first draw, a forest on descriptors beside the rescaled source."
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
     for ax, name, colour in zip(axes, (TREES, CELL), (COLOURS["direct"], COLOURS["transfer"])):
         p = beyond.predictions.query("method == @name and repeat == 0")
-        parity(p["measured"], p["predicted"], label="ln κ [W/(m K)]", colour=colour, title=name, ax=ax)
+        how = {"label": "ln κ [W/(m K)]", "colour": colour, "title": name}
+        parity(p["measured"], p["predicted"], ax=ax, **how)
         ax.axvspan(threshold, ax.get_xlim()[1], color=COLOURS["null"], alpha=0.2, lw=0, zorder=0)
         ax.set_xlabel(ax.get_xlabel().replace("measured", "true"))
         ax.title.set_fontsize(9)
     return figure
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #2e0335b0
 def draw_all(
     within: Evaluation, # Of `interpolation`
     beyond: Evaluation, # Of `extrapolation`
     threshold: float, # Highest value that may be trained on, as ln(W/(m K))
 ) -> dict[str, plt.Figure]: # By name
-    """Draw the figures of both protocols.
-
-    Parameters
-    ----------
-    within : Evaluation
-        Of `interpolation`
-    beyond : Evaluation
-        Of `extrapolation`
-    threshold : float
-        Highest value that may be trained on, as ln(W/(m K))
-
-    Returns
-    -------
-    dict[str, plt.Figure]
-        By name
-    """
+    "Draw the figures of both protocols."
     hits = found_in(beyond)
     ax = method_errors(hits, label=f"true top {N_PROPOSED} found", baseline=BEST_UP)
     ax.axvline(N_PROPOSED**2 / beyond.table["n_test"].iloc[0], color=COLOURS["null"], lw=0.8)
-    each = within.table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(within.summary().index)]
-    made = {"extrapolation": draw_extrapolation(beyond, threshold), "found": ax.figure,
-            "10-fold": method_errors(each, label="MAE of ln κ, 10-fold, one point per draw of 45", baseline=BEST).figure}
+    each = (
+        within.table.groupby(["repeat", "method"], sort=False)["mae"]
+        .mean()
+        .unstack("method")[list(within.summary().index)]
+    )
+    made = {
+        "extrapolation": draw_extrapolation(beyond, threshold),
+        "found": ax.figure,
+        "10-fold": method_errors(
+            each, label="MAE of ln κ, 10-fold, one point per draw of 45", baseline=BEST
+        ).figure,
+    }
     for figure in made.values(): plt.close(figure)
     return made
 
@@ -580,55 +419,38 @@ def candidates(
     gap: float = 0.5, # Least band gap in eV
     above_hull: float = 0.05, # Largest energy above the hull in eV/atom
 ) -> pd.DataFrame: # Indexed by key: band gap, energy above hull
-    """List nonmetallic, nearly stable compositions of the Materials Project; downloads two tables.
-
-    Parameters
-    ----------
-    gap : float, default=0.5
-        Least band gap in eV
-    above_hull : float, default=0.05
-        Largest energy above the hull in eV/atom
-
-    Returns
-    -------
-    pd.DataFrame
-        Indexed by key: band gap, energy above hull
-    """
+    "List nonmetallic, nearly stable compositions of the Materials Project; downloads two tables."
     by = {"band gap": load("mp_band_gap"), "above hull": load("mp_energy_above_hull")}
-    table = pd.DataFrame({n: d.y.groupby(d.groups.to_numpy()).agg("max" if n == "band gap" else "min") for n, d in by.items()}).dropna()
+    table = pd.DataFrame(
+        {
+            n: d.y.groupby(d.groups.to_numpy()).agg("max" if n == "band gap" else "min")
+            for n, d in by.items()
+        }
+    ).dropna()
     table = table[(table["band gap"] >= gap) & (table["above hull"] <= above_hull)]
     return table[ElementFractions().readable(table.index)]
 
-
+# %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #0760ffb6
 def screen(
     listed: pd.DataFrame, # Indexed by key, as `candidates` gives them
     pool: pd.DataFrame, # As `read_pool` gives it
     sources: Sequence[SourceModel], # As `read_sources` gives them
-) -> pd.DataFrame: # `listed` and the pool, with predictions and true values in W/(m K), highest prediction first
-    """Rank compositions by a model fitted to the crystals below the fifteen best.
-
-    Parameters
-    ----------
-    listed : pd.DataFrame
-        Indexed by key, as `candidates` gives them
-    pool : pd.DataFrame
-        As `read_pool` gives it
-    sources : Sequence[SourceModel]
-        As `read_sources` gives them
-
-    Returns
-    -------
-    pd.DataFrame
-        `listed` and the pool, with predictions and true values in W/(m K), highest prediction first
-    """
+) -> pd.DataFrame: # `listed` and the pool in W/(m K), highest prediction first
+    "Rank compositions by a model fitted to the crystals below the fifteen best."
     listed = listed.reindex(listed.index.union(pool["key"]))
     def read(keys: Iterable[str]) -> NDArray[np.float64]:
-        return np.hstack([source_conductivity(sources, usual_descriptors("composition").fit_transform(list(keys))), rules(keys)[:, :1]])
+        table = usual_descriptors("composition").fit_transform(list(keys))
+        return np.hstack([source_conductivity(sources, table), rules(keys)[:, :1]])
+
     low = pool.sort_values("value", ascending=False)[N_HIDDEN:]
-    line = lines_and_heads({"all": [0, 1]}, {"all": ["robust"]})["all, robust"].fit(read(low["key"]), np.log(low["value"]))
-    known = load(SOURCE).groups
-    table = listed.assign(predicted=np.exp(line.predict(read(listed.index))), true=pool.set_index("key")["value"].reindex(listed.index),
-                          source=np.where(listed.index.isin(known) & ~listed.index.isin(pool["key"]), "seen", "unseen"))
+    line = lines_and_heads({"all": [0, 1]}, {"all": ["robust"]})["all, robust"]
+    line.fit(read(low["key"]), np.log(low["value"]))
+    seen = listed.index.isin(load(SOURCE).groups) & ~listed.index.isin(pool["key"])
+    table = listed.assign(
+        predicted=np.exp(line.predict(read(listed.index))),
+        true=pool.set_index("key")["value"].reindex(listed.index),
+        source=np.where(seen, "seen", "unseen"),
+    )
     return table.sort_values("predicted", ascending=False)
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #26167f56
@@ -636,48 +458,27 @@ def draw_screening(
     table: pd.DataFrame, # As `screen` gives it
     pool: pd.DataFrame, # As `read_pool` gives it
 ) -> plt.Figure: # Histogram
-    """Draw the distribution of predictions, the place of the true top ten, and the highest value that was trained on.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        As `screen` gives it
-    pool : pd.DataFrame
-        As `read_pool` gives it
-
-    Returns
-    -------
-    plt.Figure
-        Histogram
-    """
+    "Draw the predictions, the true top ten, and the highest value that was trained on."
     figure, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
     edges = np.geomspace(table["predicted"].min(), table["predicted"].max(), 60)
     ax.hist(table["predicted"], bins=edges, color=COLOURS["transfer"], alpha=0.6)
-    best = pool.nlargest(N_PROPOSED, "value").assign(predicted=lambda p: table["predicted"].reindex(p["key"]).to_numpy()).sort_values("predicted")
+    best = pool.nlargest(N_PROPOSED, "value")
+    best["predicted"] = table["predicted"].reindex(best["key"]).to_numpy()
+    best = best.sort_values("predicted")
     ax.plot(best["predicted"], np.full(len(best), 0.6), "|", ms=14, color=COLOURS["accent"])
     for i, (formula, p) in enumerate(zip(best["formula"], best["predicted"])):
-        ax.annotate(formula, (p, 40 * 2.2 ** (i % 5)), ha="center", fontsize=7, color=COLOURS["accent"])
+        place = p, 40 * 2.2 ** (i % 5)
+        ax.annotate(formula, place, ha="center", fontsize=8, color=COLOURS["accent"])
     ax.axvline(pool["value"].nlargest(N_HIDDEN + 1).min(), color="black", ls="--", lw=0.8)
-    ax.set(xscale="log", yscale="log", ylim=(0.4, None), xlabel="predicted κ [W/(m K)]", ylabel="compositions")
+    ax.set(xscale="log", yscale="log", ylim=(0.4, None))
+    ax.set(xlabel="predicted κ [W/(m K)]", ylabel="compositions")
     plt.close(figure)
     return figure
 
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #ce43e1dc
 @dataclass(frozen=True)
 class Size:
-    """How much of everything.
-
-    Attributes
-    ----------
-    computed : bool
-        Add phonondb to the pool, and screen the Materials Project
-    models : int
-        Networks to train of either kind
-    repeats : int
-        Draws of the 10-fold cross-validation
-    draws : int
-        Draws of the extrapolation
-    """
+    "How much of everything."
     computed: bool  # Add phonondb to the pool, and screen the Materials Project
     models: int  # Networks to train of either kind
     repeats: int  # Draws of the 10-fold cross-validation
@@ -693,41 +494,33 @@ def run(
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
-) -> Report: # Table, verdict and figures; `details` holds the ratios of errors `beyond` and `within` the data; in the full size also the ranked `screening`
-    """Find the best conductors of heat with models that have seen only ordinary ones.
-
-    Parameters
-    ----------
-    size : Literal["demo", "full"], default="demo"
-        "demo" needs bundled data only; "full" downloads
-    random_state : int, default=0
-        Seed of everything
-    n_jobs : int, default=-1
-        Worker processes; -1 for all cores
-    progress : bool, default=True
-        Show bars
-
-    Returns
-    -------
-    Report
-        Table, verdict and figures; `details` holds the ratios of errors `beyond` and `within` the
-        data; in the full size also the ranked `screening`
-    """
+) -> Report: # Table, verdict, figures; `details` has ratios `beyond` and `within`, `screening`
+    "Find the best conductors of heat with models that have seen only ordinary ones."
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    how, s = {"n_jobs": n_jobs, "progress": progress}, SIZES[size]
+    how = {"n_jobs": n_jobs, "progress": progress}
+    s = SIZES[size]
     pool = read_pool(s.computed)
     sources = read_sources(s.models, pool["key"], random_state, **how)
     X, block = columns(pool["formula"].tolist(), sources, random_state)
-    y, measured = np.log(pool["value"].to_numpy()), np.flatnonzero(pool["nature"] == "measured")
-    within = evaluate(methods(block, upwards=False), X, y, interpolation(measured, s.repeats, random_state), **how)
-    beyond = evaluate(methods(block, upwards=True), X, y, extrapolation(y, s.draws, random_state), **how)
+    y = np.log(pool["value"].to_numpy())
+    measured = np.flatnonzero(pool["nature"] == "measured")
+    splits = interpolation(measured, s.repeats, random_state)
+    within = evaluate(methods(block, upwards=False), X, y, splits, **how)
+    splits = extrapolation(y, s.draws, random_state)
+    beyond = evaluate(methods(block, upwards=True), X, y, splits, **how)
     threshold = np.sort(y)[-N_HIDDEN - 1]
     figures = draw_all(within, beyond, threshold)
+    question = "Can a model that has seen ordinary crystals find the best conductors of heat?"
+    verdict = make_verdict(within, beyond)
     details = {"beyond": compare_errors(beyond), "within": compare_errors(within)}
     if s.computed:
         details["screening"] = screen(candidates(), pool, sources)
         figures["screening"] = draw_screening(details["screening"], pool)
-    notes = (f"Pool: {len(pool)} crystals, {len(measured)} measured, the others computed (phonondb); threshold {np.exp(threshold):.0f} W/(m K). "
-             f"Sources: {len(sources)} networks on {SOURCE}, none of which has seen a formula of the pool. Seed {random_state}. {load(SOURCE).citation if s.computed else ''}")
-    return Report("Can a model that has seen ordinary crystals find the best conductors of heat?", make_table(within, beyond),
-                  make_verdict(within, beyond), figures, captions=CAPTIONS, notes=notes, details=details)
+    notes = (
+        f"Pool: {len(pool)} crystals, {len(measured)} measured, the others computed (phonondb); "
+        f"threshold {np.exp(threshold):.0f} W/(m K). Sources: {len(sources)} networks on {SOURCE}, "
+        f"none of which has seen a formula of the pool. Seed {random_state}. "
+        f"{load(SOURCE).citation if s.computed else ''}"
+    )
+    how = {"captions": CAPTIONS, "notes": notes, "details": details}
+    return Report(question, make_table(within, beyond), verdict, figures, **how)
