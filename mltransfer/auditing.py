@@ -60,7 +60,20 @@ def check_splits(
     splits: Splits, # Repeats, each a list of (training, test) rows
     n_samples: int, # Number of rows
 ) -> list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]: # The same, as lists of arrays
-    "Return splits that can be used and are all different, or say which one cannot and why."
+    """Return splits that can be used and are all different, or say which one cannot and why.
+
+    Parameters
+    ----------
+    splits : Splits
+        Repeats, each a list of (training, test) rows
+    n_samples : int
+        Number of rows
+
+    Returns
+    -------
+    list[list[tuple[NDArray[np.integer], NDArray[np.integer]]]]
+        The same, as lists of arrays
+    """
     given = [splits, *splits] if isinstance(splits, (list, tuple)) else [splits]
     for cv in given:
         if not hasattr(cv, "split"): continue
@@ -114,7 +127,20 @@ def near_pairs(
     table: ArrayLike, # Descriptors, shape (n_samples, n_columns)
     similarity: float = 0.95, # Least similarity of a pair, above 0, at most 1
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]: # Rows, (n_pairs, 2), smaller first; similarities
-    "Find rows whose descriptors are nearly the same."
+    """Find rows whose descriptors are nearly the same.
+
+    Parameters
+    ----------
+    table : ArrayLike
+        Descriptors, shape (n_samples, n_columns)
+    similarity : float, default=0.95
+        Least similarity of a pair, above 0, at most 1
+
+    Returns
+    -------
+    tuple[NDArray[np.intp], NDArray[np.float64]]
+        Rows, (n_pairs, 2), smaller first; similarities
+    """
     if not 0 < similarity <= 1:
         raise ValueError(f"similarity must lie above 0 and at most at 1, got {similarity}")
     Z = _check_table(table)
@@ -199,7 +225,22 @@ def seen_by(
     keys: Sequence[str], # Keys or groups of the target's materials
     kind: Kind, # What they are
 ) -> NDArray[np.bool_]: # True where some source was trained on the material, shape (n_samples,)
-    "Say which target materials any source has seen; refuse sources that cannot tell."
+    """Say which target materials any source has seen; refuse sources that cannot tell.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Source models
+    keys : Sequence[str]
+        Keys or groups of the target's materials
+    kind : Kind
+        What they are
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        True where some source was trained on the material, shape (n_samples,)
+    """
     return _sightings(check_sources(sources), check_keys(keys, kind), kind).any(axis=0)
 
 # %% ../nbs/53_auditing.ipynb #902023b1
@@ -207,7 +248,20 @@ def same_property(
     a: str, # Name of a property
     b: str, # Name of another
 ) -> bool: # True if all words of the shorter name stand in the longer
-    "Say whether two names mean the same property, or a variant of it."
+    """Say whether two names mean the same property, or a variant of it.
+
+    Parameters
+    ----------
+    a : str
+        Name of a property
+    b : str
+        Name of another
+
+    Returns
+    -------
+    bool
+        True if all words of the shorter name stand in the longer
+    """
     first, second = (set(re.findall(r"\w+", name.lower())) for name in (a, b))
     return first <= second or second <= first
 
@@ -367,7 +421,15 @@ class LeakageWarning(UserWarning):
 
 # %% ../nbs/53_auditing.ipynb #bcb1f50a
 class Audit:
-    "What an audit found: a table of findings, and groups that keep alike rows together."
+    """What an audit found: a table of findings, and groups that keep alike rows together.
+
+    Parameters
+    ----------
+    findings : pd.DataFrame
+        One row each, the gravest first
+    groups : NDArray[np.intp]
+        Group of each row, shape (n_samples,); alike rows share one
+    """
 
     def __init__(
         self,
@@ -383,7 +445,13 @@ class Audit:
         return bool((self.findings["grade"] == "note").all())
 
     def summary(self) -> pd.DataFrame: # Columns grade, finding and number
-        "Count the findings of each sort, the gravest first."
+        """Count the findings of each sort, the gravest first.
+
+        Returns
+        -------
+        pd.DataFrame
+            Columns grade, finding and number
+        """
         sorts = self.findings.groupby(["grade", "finding"], sort=False)
         return sorts.size().rename("number").reset_index()
 
@@ -419,7 +487,32 @@ def audit(
     sources: Sequence[SourceModel] = (), # Sources that shall help
     similarity: float = 0.95, # Two rows from here on count as nearly the same, above 0, at most 1
 ) -> Audit: # Findings, and groups that mend those about rows
-    "Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten."
+    """Look for leaks before any fit; warn with a `LeakageWarning` that names the first ten.
+
+    Parameters
+    ----------
+    X : Iterable[Any]
+        SMILES, formulas or structures, shape (n_samples,); or `Dataset.X`
+    y : ArrayLike
+        Target, in the unit of `task`, shape (n_samples,)
+    task : Task
+        Property and kind of the target
+    keys : Iterable[str] | None, default=None
+        Key of each material, if it is known (`Dataset.groups`)
+    table : ArrayLike | None, default=None
+        Descriptors, (n_samples, n_columns), if they shall be judged
+    splits : Splits | None, default=None
+        Repeats of splits; without it any two rows may be set apart
+    sources : Sequence[SourceModel], default=()
+        Sources that shall help
+    similarity : float, default=0.95
+        Two rows from here on count as nearly the same, above 0, at most 1
+
+    Returns
+    -------
+    Audit
+        Findings, and groups that mend those about rows
+    """
     rows, at = _materials(X, task)
     n = len(rows)
     y = check_target(y)

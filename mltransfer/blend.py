@@ -41,7 +41,13 @@ _PLAIN = [Task("label", "", "composition")]
 
 
 class LabelScale(TransformerMixin, BaseEstimator):
-    "Centre and scale a target, bent by the most likely exponent or not; back in the range that was seen."
+    """Centre and scale a target, bent by the most likely exponent or not; back in the range that was seen.
+
+    Parameters
+    ----------
+    bent : bool, default=False
+        Use the exponent of Yeo and Johnson
+    """
 
     def __init__(
         self,
@@ -70,12 +76,39 @@ def scaled(
     model: RegressorMixin, # Learns labels
     bent: bool = False, # Bend them by the most likely exponent
 ) -> TransformedTargetRegressor: # Learns and predicts values
-    "Let a regressor learn standardised labels."
+    """Let a regressor learn standardised labels.
+
+    Parameters
+    ----------
+    model : RegressorMixin
+        Learns labels
+    bent : bool, default=False
+        Bend them by the most likely exponent
+
+    Returns
+    -------
+    TransformedTargetRegressor
+        Learns and predicts values
+    """
     return TransformedTargetRegressor(model, transformer=LabelScale(bent), check_inverse=False)
 
 # %% ../nbs/62_blend.ipynb #e6805cef
 class TrainOn(RegressorMixin, BaseEstimator):
-    "Go on training one source network; for thousands of rows with standardised labels."
+    """Go on training one source network; for thousands of rows with standardised labels.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Pretrained, or untrained for a network from scratch; never changed
+    keep : int | Literal["closest"] | None, default="closest"
+        Output to go on with; "closest" correlates best with the label, `None` is a new one
+    schedule : Schedule, default=Schedule()
+        How to train
+    stop : float, default=0.12
+        Share of the rows that says when to stop, drawn row by row, above 0, below 1
+    random_state : int | None, default=0
+        Seed of these rows, of their order and of a new output; `None` draws one
+    """
 
     def __init__(
         self,
@@ -97,7 +130,20 @@ class TrainOn(RegressorMixin, BaseEstimator):
         X: NDArray[np.floating], # Table of the source's descriptors, shape (n_samples, n_columns)
         y: ArrayLike, # Labels, shape (n_samples,)
     ) -> TrainOn: # Itself
-        "Train; sets `net_` and `seed_`."
+        """Train; sets `net_` and `seed_`.
+
+        Parameters
+        ----------
+        X : NDArray[np.floating]
+            Table of the source's descriptors, shape (n_samples, n_columns)
+        y : ArrayLike
+            Labels, shape (n_samples,)
+
+        Returns
+        -------
+        TrainOn
+            Itself
+        """
         if not 0 < self.stop < 1: raise ValueError(f"stop is a share between 0 and 1, got {self.stop}")
         x, label = self.source.inputs(np.asarray(X, np.float32)), check_target(np.ravel(y), 10, varies=True)
         self.seed_ = settled(self.random_state)
@@ -126,7 +172,18 @@ MANY = 5000 # rows beyond which kernels and the other scale are left out
 def scheduled(
     n: int, # Training rows, > 0
 ) -> Schedule: # Of a network
-    "Choose a schedule of at most about a thousand steps, as long as there are no more than 27,000 rows."
+    """Choose a schedule of at most about a thousand steps, as long as there are no more than 27,000 rows.
+
+    Parameters
+    ----------
+    n : int
+        Training rows, > 0
+
+    Returns
+    -------
+    Schedule
+        Of a network
+    """
     epochs, rate = (20, 2e-3) if n <= MANY else (12, 3e-3)
     return Schedule(epochs=epochs, batch_size=min(256, max(32, n // 50)), learning_rate=rate, patience=epochs, loss="mae")
 
@@ -152,7 +209,28 @@ def contenders(
     *,
     quick: bool = False, # Leave out networks and the other scale
 ) -> dict[str, tuple[Kind, RegressorMixin]]: # Kind and model by name
-    "List what is tried."
+    """List what is tried.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Encoders that read the block "given"
+    columns : Mapping[str, list[int]]
+        Columns of the blocks "given", "predicted" and "hidden"
+    n : int
+        Training rows
+    bent : bool
+        Scale of the label
+    random_state : int
+        Seed of all models
+    quick : bool, default=False
+        Leave out networks and the other scale
+
+    Returns
+    -------
+    dict[str, tuple[Kind, RegressorMixin]]
+        Kind and model by name
+    """
     given = columns["given"]
     net = lambda source: on(given, scaled(TrainOn(source, schedule=scheduled(n), random_state=random_state)))
     made = {"median": ("direct", DummyRegressor(strategy="median")), "network": ("direct", net(untrained_like(sources[0], random_state))),
@@ -180,7 +258,24 @@ def cross_fit(
     y: NDArray[np.float64], # Training values
     folds: Folds, # Rows to fit and rows left out
 ) -> tuple[NDArray[np.float64], list[RegressorMixin]]: # Predictions of the rows left out, fold after fold, and the fitted models
-    "Fit a contender on each fold."
+    """Fit a contender on each fold.
+
+    Parameters
+    ----------
+    model : RegressorMixin
+        A contender
+    X : NDArray[np.floating]
+        Training table
+    y : NDArray[np.float64]
+        Training values
+    folds : Folds
+        Rows to fit and rows left out
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], list[RegressorMixin]]
+        Predictions of the rows left out, fold after fold, and the fitted models
+    """
     fitted = []
     for k, (fit, _) in enumerate(folds, 1):
         try: fitted.append(clone(model).fit(X[fit], y[fit]))
@@ -197,7 +292,22 @@ def blend_weights(
     *,
     n_rounds: int = 100, # Steps, > 0
 ) -> NDArray[np.float64]: # Weights, not negative, sum 1, shape (n_contenders,)
-    "Weigh contenders by adding, again and again, the one that lowers the error of the mean most."
+    """Weigh contenders by adding, again and again, the one that lowers the error of the mean most.
+
+    Parameters
+    ----------
+    predictions : NDArray[np.float64]
+        Of the rows left out, shape (n_contenders, n_samples)
+    y : NDArray[np.float64]
+        Their values
+    n_rounds : int, default=100
+        Steps, > 0
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Weights, not negative, sum 1, shape (n_contenders,)
+    """
     if n_rounds < 1: raise ValueError(f"n_rounds must be at least 1, got {n_rounds}")
     predictions, y = np.asarray(predictions, dtype=float), np.asarray(y, dtype=float)
     if predictions.ndim != 2 or predictions.shape[1:] != y.shape or not predictions.size:
@@ -238,7 +348,19 @@ def _check(sources: Sequence[SourceModel], y: ArrayLike, groups: ArrayLike | Non
 
 # %% ../nbs/62_blend.ipynb #0679df83
 class Blend(RegressorMixin, BaseEstimator):
-    "Search for a mixture of models with and without sources, for hundreds to tens of thousands of rows."
+    """Search for a mixture of models with and without sources, for hundreds to tens of thousands of rows.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Networks with one featurizer and the same tasks; never changed
+    n_components : int, default=48
+        Components of the sources' last hidden layers, > 0
+    quick : bool, default=False
+        Leave out networks and the other label scale, and fit three folds at most
+    random_state : int | None, default=0
+        Seed of folds and models; `None` draws one
+    """
 
     def __init__(
         self,
@@ -259,7 +381,22 @@ class Blend(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
     ) -> Blend: # Itself
-        "Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_`, `transfer_share_` and `seed_`."
+        """Search; sets `leaderboard_`, `bent_`, `inner_mae_`, `direct_mae_`, `transfer_share_` and `seed_`.
+
+        Parameters
+        ----------
+        X : ArrayLike | Iterable[Any]
+            Raw inputs, or the table of descriptors of the sources
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : ArrayLike | None, default=None
+            Group of each row, never torn apart by the folds
+
+        Returns
+        -------
+        Blend
+            Itself
+        """
         if self.n_components < 1: raise ValueError(f"n_components must be at least 1, got {self.n_components}")
         given = _read(self.sources, X) if len(self.sources) else np.empty((0, 0))
         y, groups = _check(self.sources, y, groups, len(given))

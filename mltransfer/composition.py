@@ -53,7 +53,18 @@ def _reader(
 def composition_of_smiles(
     smiles: str | Mapping[str, float], # Molecule, repeat unit with two open ends `*`, or copolymer
 ) -> dict[str, float]: # Amount of each element in the molecule or in the shortest repeat unit
-    "Count the atoms of a SMILES string, hydrogens included; isotopes count as their element."
+    """Count the atoms of a SMILES string, hydrogens included; isotopes count as their element.
+
+    Parameters
+    ----------
+    smiles : str | Mapping[str, float]
+        Molecule, repeat unit with two open ends `*`, or copolymer
+
+    Returns
+    -------
+    dict[str, float]
+        Amount of each element in the molecule or in the shortest repeat unit
+    """
     is_polymer = is_copolymer(smiles) or isinstance(smiles, str) and has_open_ends(smiles)
     units = shortest_units(smiles) if is_polymer else {molecule_key(smiles): 1.0}
     amounts: dict[str, float] = {}
@@ -120,7 +131,13 @@ class _OfCompositions(Featurizer):
 
 
 class ElementFractions(_OfCompositions):
-    "Describe a composition by the fraction of each element."
+    """Describe a composition by the fraction of each element.
+
+    Parameters
+    ----------
+    n_elements : Literal[86, 103, 118], default=86
+        ElemNet's 86; the first 103; all 118
+    """
 
     def __init__(
         self,
@@ -171,7 +188,18 @@ def _stored_table(name: str) -> pd.DataFrame:
 def element_table(
     name: str = "xenonpy", # "xenonpy", "magpie", or a name known to elementembeddings
 ) -> pd.DataFrame: # Symbols in rows, properties in columns
-    "Return a copy of a table of element properties."
+    """Return a copy of a table of element properties.
+
+    Parameters
+    ----------
+    name : str, default="xenonpy"
+        "xenonpy", "magpie", or a name known to elementembeddings
+
+    Returns
+    -------
+    pd.DataFrame
+        Symbols in rows, properties in columns
+    """
     columns = slice(22) if name == "magpie" else slice(None) # what follows belongs to `PhysicalAttributes`
     return _stored_table(name).iloc[:, columns].astype(float)
 
@@ -268,7 +296,17 @@ class CompositionDescriptors(_OfCompositions, _Statistics):
 
     Columns are called `ave:atomic_weight`, statistic by statistic in the order given; `count` is
     the amount of each element of the table. `sum` and `count` are those of one formula unit, or of
-    the formula `as_written`."""
+    the formula `as_written`.
+
+    Parameters
+    ----------
+    table : str | pd.DataFrame, default="xenonpy"
+        Name for `element_table`, or symbols in rows
+    statistics : Sequence[str], default=("ave", "sum", "var", "max", "min")
+        Also gmean, hmean, count
+    as_written : bool, default=False
+        Leave amounts as they stand; Ga2As2 is then not GaAs
+    """
 
     def __init__(
         self,
@@ -285,7 +323,15 @@ class CompositionDescriptors(_OfCompositions, _Statistics):
 
 # %% ../nbs/20_composition.ipynb #850c7204
 class MoleculeComposition(_Statistics):
-    "Describe the atoms of a molecule, or of the shortest repeat unit, by statistics of the properties of their elements."
+    """Describe the atoms of a molecule, or of the shortest repeat unit, by statistics of the properties of their elements.
+
+    Parameters
+    ----------
+    table : str | pd.DataFrame, default="xenonpy"
+        Name for `element_table`, or symbols in rows
+    statistics : Sequence[str], default=("ave", "sum", "var", "max", "min")
+        Also gmean, hmean, count
+    """
 
     _what = "SMILES"
 

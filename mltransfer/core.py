@@ -26,7 +26,19 @@ Kind = Literal["molecule", "polymer", "composition", "crystal"]
 
 @dataclass(frozen=True)
 class Task:
-    "One property of one kind of material, in one unit."
+    """One property of one kind of material, in one unit.
+
+    Attributes
+    ----------
+    property : str
+        Name in the field's words, e.g. "heat capacity"
+    unit : str, default=""
+        As pint spells it, e.g. "J/(kg K)"; empty if dimensionless
+    kind : Kind, default="molecule"
+        What a row is
+    log : bool, default=False
+        Spread over decades, so that models learn the logarithm
+    """
     property: str  # Name in the field's words, e.g. "heat capacity"
     unit: str = ""  # As pint spells it, e.g. "J/(kg K)"; empty if dimensionless
     kind: Kind = "molecule"  # What a row is
@@ -54,7 +66,24 @@ def bad_rows(
     n: int, # Number of all rows
     remedy: str = "Correct or drop these rows (and their targets), then try again.", # What to do about it
 ) -> BadRows: # To be raised by the caller
-    "Make one error that names every bad row, the first ten in full."
+    """Make one error that names every bad row, the first ten in full.
+
+    Parameters
+    ----------
+    what : str
+        What a row should have been, e.g. "SMILES"
+    bad : Sequence[tuple[int, Any, str]]
+        Position, value and reason of each bad row
+    n : int
+        Number of all rows
+    remedy : str, default="Correct or drop these rows (and their targets), then try again."
+        What to do about it
+
+    Returns
+    -------
+    BadRows
+        To be raised by the caller
+    """
     def show(value: Any) -> str:
         text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
         return text if len(text) <= 60 else text[:57] + "..."
@@ -68,7 +97,18 @@ def bad_rows(
 def as_rows(
     X: Iterable[Any], # Raw inputs: list, Series, 1-d array, or one column
 ) -> list[Any]: # One entry per material
-    "Return raw inputs as a list."
+    """Return raw inputs as a list.
+
+    Parameters
+    ----------
+    X : Iterable[Any]
+        Raw inputs: list, Series, 1-d array, or one column
+
+    Returns
+    -------
+    list[Any]
+        One entry per material
+    """
     one = f"expected many rows, got one {type(X).__name__}: {X!r:.60}; put it in a list"
     if isinstance(X, (str, bytes, Mapping)): raise ValueError(one)
     if hasattr(X, "task") and hasattr(X, "frame"): raise ValueError("expected raw inputs, got a Dataset; pass ds.X (and ds.y)")
@@ -90,7 +130,22 @@ def read_rows(
     read: Callable[[Any], T], # Reads one row; raises `ValueError` with the reason if it cannot
     what: str, # What a row should be, for the message
 ) -> list[T]: # What was read, in the order of `X`
-    "Read every row, or raise one `ValueError` that names all that cannot be read."
+    """Read every row, or raise one `ValueError` that names all that cannot be read.
+
+    Parameters
+    ----------
+    X : Iterable[Any]
+        Raw inputs, shape (n_samples,)
+    read : Callable[[Any], T]
+        Reads one row; raises `ValueError` with the reason if it cannot
+    what : str
+        What a row should be, for the message
+
+    Returns
+    -------
+    list[T]
+        What was read, in the order of `X`
+    """
     rows, out, bad = as_rows(X), [], []
     for i, value in enumerate(rows):
         try: out.append(read(value))
@@ -117,7 +172,22 @@ def check_target(
     *,
     varies: bool = False, # Also refuse a target that is the same everywhere
 ) -> NDArray[np.float64]: # `y` as a finite 1-d float array
-    "Return `y` as a clean 1-d array, or say which rows are wrong with it."
+    """Return `y` as a clean 1-d array, or say which rows are wrong with it.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Property values, shape (n_samples,)
+    n_min : int, default=2
+        Fewest rows that make sense
+    varies : bool, default=False
+        Also refuse a target that is the same everywhere
+
+    Returns
+    -------
+    NDArray[np.float64]
+        `y` as a finite 1-d float array
+    """
     if np.ma.isMaskedArray(y): y = y.astype(float).filled(np.nan) # what is masked is no target
     try:
         if (kind := np.asarray(y).dtype).kind not in "mMc": y = np.asarray(y, dtype=float)
@@ -135,7 +205,18 @@ def check_target(
 def log_target(
     y: NDArray[np.float64], # Property values
 ) -> NDArray[np.float64]: # Their decimal logarithms
-    "Return the logarithm of a target, or name the rows that have none."
+    """Return the logarithm of a target, or name the rows that have none.
+
+    Parameters
+    ----------
+    y : NDArray[np.float64]
+        Property values
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Their decimal logarithms
+    """
     if bad := [(int(i), float(y.flat[i]), "not positive, so it has no logarithm") for i in np.flatnonzero(y <= 0)]:
         raise bad_rows("a target", bad, len(y))
     return np.log10(y)
@@ -144,7 +225,18 @@ def log_target(
 def check_table(
     table: NDArray[np.floating], # Descriptors, shape (n_samples, n_features)
 ) -> NDArray[np.floating]: # The same
-    "Return a table in which every number is finite, or name the rows in which one is not."
+    """Return a table in which every number is finite, or name the rows in which one is not.
+
+    Parameters
+    ----------
+    table : NDArray[np.floating]
+        Descriptors, shape (n_samples, n_features)
+
+    Returns
+    -------
+    NDArray[np.floating]
+        The same
+    """
     with np.errstate(invalid="ignore"): # infinities of both signs have no sum
         if np.isfinite(table.sum(dtype=float)): return table # one pass, nothing in memory
     holes = dict(np.argwhere(~np.isfinite(table))[::-1]) # row and its first column that is not finite
@@ -156,7 +248,18 @@ def check_table(
 def is_table(
     X: Any, # Whatever stands for materials
 ) -> bool: # True for a 2-d table of numbers
-    "Tell a table of descriptors from raw inputs."
+    """Tell a table of descriptors from raw inputs.
+
+    Parameters
+    ----------
+    X : Any
+        Whatever stands for materials
+
+    Returns
+    -------
+    bool
+        True for a 2-d table of numbers
+    """
     return getattr(X, "ndim", 1) == 2 and np.asarray(X).dtype.kind in "fiu"
 
 
@@ -166,7 +269,22 @@ def check_raw_or_table(
     *,
     reset: bool, # True in `fit`; else the columns are compared with those of `fit`
 ) -> Iterable[Any]: # Raw inputs as they are, or the table as float32
-    "Check a table of descriptors; raw inputs pass through."
+    """Check a table of descriptors; raw inputs pass through.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose input it is; learns the number of columns
+    X : Iterable[Any]
+        Raw inputs, or a table of descriptors
+    reset : bool
+        True in `fit`; else the columns are compared with those of `fit`
+
+    Returns
+    -------
+    Iterable[Any]
+        Raw inputs as they are, or the table as float32
+    """
     shape = getattr(X, "shape", ())
     if len(shape) != 2 or shape[1] == 1 and np.asarray(X).dtype.kind not in "fiuc": return X
     return validate_data(estimator, X, reset=reset, dtype=np.float32)
@@ -176,7 +294,20 @@ def check_weight(
     sample_weight: ArrayLike | None, # Weight of each row, >= 0, shape (n_samples,)
     y: NDArray[np.float64], # Target, shape (n_samples,)
 ) -> NDArray[np.float64] | None: # The weights; `None` if all rows count alike
-    "Return the weights of rows as a clean 1-d array, or say what is wrong with them."
+    """Return the weights of rows as a clean 1-d array, or say what is wrong with them.
+
+    Parameters
+    ----------
+    sample_weight : ArrayLike | None
+        Weight of each row, >= 0, shape (n_samples,)
+    y : NDArray[np.float64]
+        Target, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64] | None
+        The weights; `None` if all rows count alike
+    """
     if sample_weight is None: return None
     weight = np.asarray(sample_weight, dtype=float)
     if weight.ndim == 0: weight = np.full(len(y), float(weight)) # one number for all, as in scikit-learn
@@ -193,7 +324,20 @@ def fit_params(
     model: BaseEstimator, # A model, a pipeline, a search; not fitted
     **given: Any, # `sample_weight` and `groups` of the rows, if there are any; `None` is left out
 ) -> dict[str, Any]: # What to hand to its `fit` besides `X` and `y`
-    "Name weights and groups as the fit of a model takes them."
+    """Name weights and groups as the fit of a model takes them.
+
+    Parameters
+    ----------
+    model : BaseEstimator
+        A model, a pipeline, a search; not fitted
+    **given : Any
+        `sample_weight` and `groups` of the rows, if there are any; `None` is left out
+
+    Returns
+    -------
+    dict[str, Any]
+        What to hand to its `fit` besides `X` and `y`
+    """
     given = {k: v for k, v in given.items() if v is not None}
     if isinstance(model, TransformedTargetRegressor): return fit_params(model.regressor, **given)
     if isinstance(model, (GridSearchCV, RandomizedSearchCV)):
@@ -216,7 +360,20 @@ def seeds(
     random_state: int | None, # One number for the whole run; `None` draws fresh entropy
     n: int, # How many independent seeds, >= 0
 ) -> list[int]: # Seeds below 2^32 - 1
-    "Spread one `random_state` over `n` independent seeds."
+    """Spread one `random_state` over `n` independent seeds.
+
+    Parameters
+    ----------
+    random_state : int | None
+        One number for the whole run; `None` draws fresh entropy
+    n : int
+        How many independent seeds, >= 0
+
+    Returns
+    -------
+    list[int]
+        Seeds below 2^32 - 1
+    """
     children = np.random.SeedSequence(random_state).spawn(n)
     return [int(c.generate_state(1)[0]) % (2**32 - 1) for c in children]
 
@@ -224,7 +381,18 @@ def seeds(
 def settled(
     random_state: int | None, # A seed, or `None`
 ) -> int: # The same seed, or one that was drawn
-    "Return a seed that can be kept."
+    """Return a seed that can be kept.
+
+    Parameters
+    ----------
+    random_state : int | None
+        A seed, or `None`
+
+    Returns
+    -------
+    int
+        The same seed, or one that was drawn
+    """
     return seeds(None, 1)[0] if random_state is None else random_state
 
 # %% ../nbs/00_core.ipynb #cb332c66
@@ -243,7 +411,20 @@ class Featurizer(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, shape (n_samples,)
         y: ArrayLike | None = None, # Ignored
     ) -> Featurizer: # Itself
-        "Check that every row can be read; nothing is learnt."
+        """Check that every row can be read; nothing is learnt.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, shape (n_samples,)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        Featurizer
+            Itself
+        """
         read_rows(X, self._read, self._what)
         return self
 
@@ -251,7 +432,18 @@ class Featurizer(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, shape (n_samples,)
     ) -> NDArray[np.float32]: # Descriptors, shape (n_samples, n_features)
-        "Compute the descriptors of each row."
+        """Compute the descriptors of each row.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, shape (n_samples,)
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Descriptors, shape (n_samples, n_features)
+        """
         given = as_rows(X)
         rows = read_rows(given, self._read, self._what)
         self._notice(given)
@@ -266,7 +458,18 @@ class Featurizer(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, shape (n_samples,)
     ) -> NDArray[np.bool_]: # True where `transform` would not complain, shape (n_samples,)
-        "Tell which rows can be read, for those who would rather leave the others out."
+        """Tell which rows can be read, for those who would rather leave the others out.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, shape (n_samples,)
+
+        Returns
+        -------
+        NDArray[np.bool_]
+            True where `transform` would not complain, shape (n_samples,)
+        """
         read = self._read # once: some make their reader anew
         def can(row: Any) -> bool:
             try: read(row)
@@ -278,11 +481,28 @@ class Featurizer(TransformerMixin, BaseEstimator):
         self,
         input_features: Any = None, # Ignored; there for scikit-learn
     ) -> NDArray[np.object_]: # Column names, shape (n_features,)
-        "Return the name of each column."
+        """Return the name of each column.
+
+        Parameters
+        ----------
+        input_features : Any, default=None
+            Ignored; there for scikit-learn
+
+        Returns
+        -------
+        NDArray[np.object_]
+            Column names, shape (n_features,)
+        """
         return np.asarray(self._names(), dtype=object)
 
     def citations(self) -> list[str]: # DOIs or references
-        "Say where the descriptor was published."
+        """Say where the descriptor was published.
+
+        Returns
+        -------
+        list[str]
+            DOIs or references
+        """
         return []
 
     def __sklearn_is_fitted__(self) -> bool: return True

@@ -24,7 +24,18 @@ __all__ = ['RadialDistribution', 'OrbitalFieldMatrix', 'CrystalGraphs']
 def read_crystal(
     row: Any, # What a user passed as one crystal
 ) -> IStructure: # The same structure
-    "Return `row` if it is an ordered crystal, else say in a `ValueError` what is wrong with it."
+    """Return `row` if it is an ordered crystal, else say in a `ValueError` what is wrong with it.
+
+    Parameters
+    ----------
+    row : Any
+        What a user passed as one crystal
+
+    Returns
+    -------
+    IStructure
+        The same structure
+    """
     if not isinstance(row, IStructure):
         lone = isinstance(row, PeriodicSite)
         remedy = "put a lone structure in a list" if lone else "read one with Structure.from_file"
@@ -46,7 +57,15 @@ def read_crystal(
 
 # %% ../nbs/23_crystal.ipynb #df93233e
 class RadialDistribution(Featurizer):
-    "Count neighbours in spherical shells, relative to a gas of the same density."
+    """Count neighbours in spherical shells, relative to a gas of the same density.
+
+    Parameters
+    ----------
+    r_max : float, default=20.0
+        Outer radius of the last shell, Å, > 0
+    n_bins : int, default=200
+        Number of shells of equal width, >= 1
+    """
 
     _what = "crystals"
 
@@ -80,7 +99,13 @@ class RadialDistribution(Featurizer):
         return [f"rdf:{a:.6g}-{b:.6g}" for a, b in zip(edges[:-1], edges[1:])]
 
     def citations(self) -> list[str]: # DOIs
-        "Say where the descriptor was published."
+        """Say where the descriptor was published.
+
+        Returns
+        -------
+        list[str]
+            DOIs
+        """
         return ["10.1103/PhysRevB.89.205118", "10.1021/acscentsci.9b00804"]
 
 # %% ../nbs/23_crystal.ipynb #274265f1
@@ -102,7 +127,18 @@ def _final_cells(
 def voronoi_neighbors(
     structure: IStructure, # Crystal
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]: # Atom, neighbour, solid angle in sr, distance in Å; (n_faces,)
-    "List the faces of the Voronoi cells of all atoms."
+    """List the faces of the Voronoi cells of all atoms.
+
+    Parameters
+    ----------
+    structure : IStructure
+        Crystal
+
+    Returns
+    -------
+    tuple[NDArray, NDArray, NDArray, NDArray]
+        Atom, neighbour, solid angle in sr, distance in Å; (n_faces,)
+    """
     n, cells, reach = len(structure), None, 2 * (structure.volume / len(structure)) ** (1 / 3)
     while cells is None:
         reach *= 1.5
@@ -134,7 +170,18 @@ ORBITALS = tuple(f"{l}{k}" for l, most in zip("spdf", (2, 6, 10, 14)) for k in r
 def valence_vector(
     symbol: str, # Element, e.g. "Cl"
 ) -> NDArray[np.float64]: # Zeros and ones, one place per entry of `ORBITALS`, shape (32,)
-    "Mark the subshells of an element outside its noble-gas core."
+    """Mark the subshells of an element outside its noble-gas core.
+
+    Parameters
+    ----------
+    symbol : str
+        Element, e.g. "Cl"
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Zeros and ones, one place per entry of `ORBITALS`, shape (32,)
+    """
     element = Element(symbol)
     core = max((z for z in (2, 10, 18, 36, 54, 86) if z < element.Z), default=None)
     try: shells = set(element.full_electronic_structure)
@@ -147,7 +194,13 @@ def valence_vector(
 
 # %% ../nbs/23_crystal.ipynb #b82c4436
 class OrbitalFieldMatrix(Featurizer):
-    "Count which valence orbitals face which, weighted by the solid angles of Voronoi faces."
+    """Count which valence orbitals face which, weighted by the solid angles of Voronoi faces.
+
+    Parameters
+    ----------
+    per_distance : bool, default=True
+        Divide each neighbour's weight by its distance in Å
+    """
 
     _what = "crystals"
 
@@ -178,13 +231,31 @@ class OrbitalFieldMatrix(Featurizer):
     def _names(self) -> list[str]: return [f"ofm:{around}-{at}" for around in ORBITALS for at in ORBITALS]
 
     def citations(self) -> list[str]: # DOIs
-        "Say where the descriptor was published."
+        """Say where the descriptor was published.
+
+        Returns
+        -------
+        list[str]
+            DOIs
+        """
         return ["10.1080/14686996.2017.1378060"]
 
 # %% ../nbs/23_crystal.ipynb #e2741ea8
 @dataclass(frozen=True, eq=False)
 class CrystalGraph:
-    "One crystal as arrays: atoms, their nearest neighbours, and the distances between them."
+    """One crystal as arrays: atoms, their nearest neighbours, and the distances between them.
+
+    Attributes
+    ----------
+    numbers : NDArray[np.int64]
+        Atomic numbers, shape (n_atoms,)
+    neighbors : NDArray[np.int64]
+        Which atom each neighbour is, shape (n_atoms, n_neighbors)
+    distances : NDArray[np.float32]
+        Å, nearest first, shape (n_atoms, n_neighbors)
+    edges : NDArray[np.float32]
+        Gaussians of the distances, shape (n_atoms, n_neighbors, n_gaussians)
+    """
     numbers: NDArray[np.int64] # Atomic numbers, shape (n_atoms,)
     neighbors: NDArray[np.int64] # Which atom each neighbour is, shape (n_atoms, n_neighbors)
     distances: NDArray[np.float32] # Å, nearest first, shape (n_atoms, n_neighbors)
@@ -213,7 +284,17 @@ def _nearest(
 
 # %% ../nbs/23_crystal.ipynb #d1e0b7e2
 class CrystalGraphs(TransformerMixin, BaseEstimator):
-    "Turn crystals into graphs of nearest neighbours, the input of CGCNN."
+    """Turn crystals into graphs of nearest neighbours, the input of CGCNN.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=12
+        Neighbours of each atom, >= 1
+    r_max : float, default=8.0
+        Centre of the last Gaussian, Å; where the search starts
+    step : float, default=0.2
+        Distance between Gaussians, and their width, Å, > 0
+    """
 
     def __init__(
         self,
@@ -229,7 +310,20 @@ class CrystalGraphs(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Crystals as `pymatgen` structures, shape (n_samples,)
         y: ArrayLike | None = None, # Ignored
     ) -> CrystalGraphs: # Itself
-        "Check that every row is a crystal; nothing is learnt."
+        """Check that every row is a crystal; nothing is learnt.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Crystals as `pymatgen` structures, shape (n_samples,)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        CrystalGraphs
+            Itself
+        """
         read_rows(X, read_crystal, "crystals")
         return self
 
@@ -237,7 +331,18 @@ class CrystalGraphs(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Crystals as `pymatgen` structures, shape (n_samples,)
     ) -> list[CrystalGraph]: # One graph per crystal
-        "Build the graph of each crystal."
+        """Build the graph of each crystal.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Crystals as `pymatgen` structures, shape (n_samples,)
+
+        Returns
+        -------
+        list[CrystalGraph]
+            One graph per crystal
+        """
         if not (self.n_neighbors >= 1 and 0 < self.step <= self.r_max):
             raise ValueError(f"need n_neighbors >= 1 and 0 < step <= r_max, got {self}")
         return [self._graph(structure) for structure in read_rows(X, read_crystal, "crystals")]
@@ -251,7 +356,13 @@ class CrystalGraphs(TransformerMixin, BaseEstimator):
         return CrystalGraph(numbers, neighbors, d.astype(np.float32), edges.astype(np.float32))
 
     def citations(self) -> list[str]: # DOIs
-        "Say where the graphs were published."
+        """Say where the graphs were published.
+
+        Returns
+        -------
+        list[str]
+            DOIs
+        """
         return ["10.1103/PhysRevLett.120.145301"]
 
     def __sklearn_is_fitted__(self) -> bool: return True

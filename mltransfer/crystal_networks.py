@@ -21,7 +21,21 @@ __all__ = ['CGCNN']
 # %% ../nbs/14_crystal_networks.ipynb #5720c590
 @dataclass(frozen=True, eq=False)
 class GraphBatch:
-    "Several crystals as one graph."
+    """Several crystals as one graph.
+
+    Attributes
+    ----------
+    numbers : Tensor
+        Atomic numbers, shape (n_atoms,)
+    neighbors : Tensor
+        Which atom of the batch each neighbour is, shape (n_atoms, n_neighbors)
+    edges : Tensor
+        Distances spread over Gaussians, shape (n_atoms, n_neighbors, n_gaussians)
+    crystal : Tensor
+        Which crystal each atom belongs to, shape (n_atoms,)
+    n_crystals : int
+        Number of crystals
+    """
     numbers: Tensor # Atomic numbers, shape (n_atoms,)
     neighbors: Tensor # Which atom of the batch each neighbour is, shape (n_atoms, n_neighbors)
     edges: Tensor # Distances spread over Gaussians, shape (n_atoms, n_neighbors, n_gaussians)
@@ -34,7 +48,18 @@ class GraphBatch:
 def collate(
     graphs: Sequence[Any], # Objects with arrays `numbers`, `neighbors` and `edges`, e.g. `CrystalGraph`
 ) -> GraphBatch: # One graph of separate parts
-    "Put crystal graphs side by side."
+    """Put crystal graphs side by side.
+
+    Parameters
+    ----------
+    graphs : Sequence[Any]
+        Objects with arrays `numbers`, `neighbors` and `edges`, e.g. `CrystalGraph`
+
+    Returns
+    -------
+    GraphBatch
+        One graph of separate parts
+    """
     if not len(graphs): raise ValueError("a batch needs at least one crystal graph")
     if len(shapes := {g.edges.shape[1:] for g in graphs}) > 1:
         raise ValueError(f"graphs must agree in neighbours and Gaussians, got {sorted(shapes)}; build them with one `CrystalGraphs`")
@@ -48,7 +73,17 @@ def collate(
 
 # %% ../nbs/14_crystal_networks.ipynb #252c1f5c
 class GraphConvolution(nn.Module):
-    "Let each atom hear its neighbours through a learnt gate (Xie 2018, eq. 5)."
+    """Let each atom hear its neighbours through a learnt gate (Xie 2018, eq. 5).
+
+    Parameters
+    ----------
+    width : int
+        Numbers per atom, > 0
+    n_edges : int
+        Numbers per edge, > 0
+    generator : torch.Generator | None, default=None
+        Source of the first weights; PyTorch's if `None`
+    """
 
     def __init__(
         self,
@@ -71,7 +106,26 @@ class GraphConvolution(nn.Module):
 
 # %% ../nbs/14_crystal_networks.ipynb #10be2546
 class CGCNN(nn.Module):
-    "A crystal graph convolutional network."
+    """A crystal graph convolutional network.
+
+    Parameters
+    ----------
+    n_edges : int, default=41
+        Numbers per edge, > 0
+    elements : ArrayLike | None, default=None
+        Scaled properties of elements, row = atomic number, shape (n_elements, n_properties); names
+        only if `None`
+    width : int, default=64
+        Numbers per atom, > 0
+    n_convolutions : int, default=3
+        Rounds of hearing the neighbours, 1 to 64
+    hidden : Sequence[int], default=(128,)
+        Widths of the dense layers after the average, at least one, all > 0
+    n_out : int, default=1
+        Number of properties, > 0
+    random_state : int, default=0
+        Seed of the weights
+    """
 
     def __init__(
         self,
@@ -127,7 +181,20 @@ def build_crystal_network(
     spec: Mapping[str, Any], # What `spec()` returned
     state: Mapping[str, Any], # Weights by name, as tensors or arrays, the table of elements included
 ) -> CGCNN: # In evaluation mode
-    "Build a trained crystal network; whatever does not fit is refused with a `ValueError`."
+    """Build a trained crystal network; whatever does not fit is refused with a `ValueError`.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        What `spec()` returned
+    state : Mapping[str, Any]
+        Weights by name, as tensors or arrays, the table of elements included
+
+    Returns
+    -------
+    CGCNN
+        In evaluation mode
+    """
     options = dict(spec)
     if (name := options.pop("name", None)) != "CGCNN": raise ValueError(f"unknown crystal network {name!r}; known is 'CGCNN'")
     try:
@@ -163,7 +230,36 @@ def train_graphs(
     weight_decay: float = 1e-2, # Pull of all weights to zero per unit of step size, >= 0
     random_state: int = 0, # Seed of the order of rows
 ) -> list[float]: # Validation loss after each epoch
-    "Train a crystal network and keep the weights that were best on the validation rows."
+    """Train a crystal network and keep the weights that were best on the validation rows.
+
+    Parameters
+    ----------
+    net : CGCNN
+        Network to train, changed in place
+    graphs : Sequence[Any]
+        Crystal graphs, shape (n_samples,)
+    Y : NDArray[np.float32]
+        Standardised labels, shape (n_samples, n_out), NaN where unknown
+    rows : NDArray[np.integer]
+        Rows to learn from
+    valid : NDArray[np.integer]
+        Rows that choose the best epoch; no row is in both
+    epochs : int, default=40
+        Passes over the training rows, > 0
+    batch_size : int, default=64
+        Crystals in one step, > 0
+    learning_rate : float, default=1e-2
+        Largest step size of the one-cycle schedule, > 0
+    weight_decay : float, default=1e-2
+        Pull of all weights to zero per unit of step size, >= 0
+    random_state : int, default=0
+        Seed of the order of rows
+
+    Returns
+    -------
+    list[float]
+        Validation loss after each epoch
+    """
     if shared := set(rows.tolist()) & set(valid.tolist()): raise ValueError(f"{len(shared)} rows are in training and validation")
     if not len(rows) or not len(valid): raise ValueError(f"got {len(rows)} training and {len(valid)} validation rows; both need at least one")
     labels, held_out = torch.as_tensor(Y, dtype=torch.float32), collate([graphs[i] for i in valid])

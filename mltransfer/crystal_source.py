@@ -22,7 +22,23 @@ __all__ = ['CrystalSource']
 
 # %% ../nbs/34_crystal_source.ipynb #5b44ecae
 class CrystalSource(Source):
-    "A trained graph network that takes crystal structures, with its card."
+    """A trained graph network that takes crystal structures, with its card.
+
+    Parameters
+    ----------
+    net : CGCNN
+        Trained network
+    featurizer : CrystalGraphs
+        Turns structures into graphs
+    tasks : Sequence[Task]
+        One per output of the network
+    y_scaling : NDArray[np.floating]
+        As of `SourceModel`
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training or for stopping
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions, as JSON holds them
+    """
     kind = "crystal network"
     tabular = False
 

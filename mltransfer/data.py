@@ -57,7 +57,27 @@ def _mask(
 
 # %% ../nbs/10_data.ipynb #b3db806c
 class Dataset:
-    "Materials, one property of each, and where the numbers come from."
+    """Materials, one property of each, and where the numbers come from.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        One row per value, with the raw input and `value`
+    task : Task
+        Property, unit and kind
+    name : str, default=""
+        Name for `load`
+    nature : str, default=""
+        Measured, evaluated or computed, and how
+    citation : str, default=""
+        Who published it
+    licence : str, default=""
+        What may be done with it
+    dropped : Iterable[tuple[int, Any, Any, str]], default=()
+        Position, material, value and reason of rows left out or merged
+    conditions : Sequence[str], default=()
+        Numeric columns of `frame` that belong to a row, e.g. "T"
+    """
 
     def __init__(
         self,
@@ -78,18 +98,36 @@ class Dataset:
 
     @property
     def X(self) -> pd.Series | pd.DataFrame: # Shape (n_rows,) or (n_rows, 1 + n_conditions)
-        "Raw inputs: SMILES, formulas or structures; a table with the conditions, if there are any."
+        """Raw inputs: SMILES, formulas or structures; a table with the conditions, if there are any.
+
+        Returns
+        -------
+        pd.Series | pd.DataFrame
+            Shape (n_rows,) or (n_rows, 1 + n_conditions)
+        """
         own = INPUT[self.task.kind]
         return self.frame[[own, *self.conditions]] if self.conditions else self.frame[own]
 
     @property
     def y(self) -> pd.Series: # Values, float
-        "The property, in the unit of `task`."
+        """The property, in the unit of `task`.
+
+        Returns
+        -------
+        pd.Series
+            Values, float
+        """
         return self.frame["value"]
 
     @cached_property
     def keys(self) -> pd.Series: # Keys
-        "The key of each material, for finding duplicates."
+        """The key of each material, for finding duplicates.
+
+        Returns
+        -------
+        pd.Series
+            Keys
+        """
         if "key" in self.frame: return self.frame["key"]
         kind = self.task.kind
         keys = read_rows(self.frame[INPUT[kind]], lambda row: _key(row, kind), kind)
@@ -97,14 +135,31 @@ class Dataset:
 
     @cached_property
     def groups(self) -> pd.Series: # Groups
-        "The group of each material, for splits and for what sources saw: its key without stereo."
+        """The group of each material, for splits and for what sources saw: its key without stereo.
+
+        Returns
+        -------
+        pd.Series
+            Groups
+        """
         return self.keys.map(lambda key: group_key(key, self.task.kind)).rename("group")
 
     def where(
         self,
         keep: ArrayLike, # True for each row to keep, shape (n_rows,)
     ) -> Dataset: # Of the same source
-        "Return a choice of rows, with the keys that are known."
+        """Return a choice of rows, with the keys that are known.
+
+        Parameters
+        ----------
+        keep : ArrayLike
+            True for each row to keep, shape (n_rows,)
+
+        Returns
+        -------
+        Dataset
+            Of the same source
+        """
         frame = self.frame.assign(key=self.keys)[_mask(keep, len(self))]
         about = {a: getattr(self, a) for a in ("name", "nature", "citation", "licence", "conditions")}
         return Dataset(frame, self.task, **about)
@@ -309,7 +364,40 @@ def from_frame(
     citation: str = "", # Who published it
     licence: str = "", # What may be done with it
 ) -> Dataset: # With `dropped` for what was left out or merged
-    "Make a data set from a table of your own."
+    """Make a data set from a table of your own.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Your table
+    x : str | list[str]
+        Column of SMILES, formulas or structures; or the columns of the elements
+    y : str
+        Column of values, in the unit of `task`
+    task : Task
+        Property, unit and kind
+    conditions : Sequence[str], default=()
+        Numeric columns that belong to a row, such as "T"
+    amounts : Amounts | None, default=None
+        Of compositions; `None`: atoms, warning of what looks like per cent
+    errors : Errors, default="raise"
+        What to do with rows that cannot be used
+    duplicates : Duplicates, default="keep"
+        Of materials at equal conditions; "isomers" merges these as well
+    name : str, default=""
+        A name for the table
+    nature : str, default=""
+        Measured, evaluated or computed, and how
+    citation : str, default=""
+        Who published it
+    licence : str, default=""
+        What may be done with it
+
+    Returns
+    -------
+    Dataset
+        With `dropped` for what was left out or merged
+    """
     _check_options(task, errors, duplicates, amounts)
     out = _standard(frame, x, y, task.kind, conditions)
     merge = duplicates in ("median", "isomers")
@@ -338,7 +426,18 @@ def from_frame(
 def facts(
     name: str, # A bundled data set
 ) -> pd.DataFrame: # One row per published number, with its source
-    "Return the published numbers behind a bundled data set, as they were printed."
+    """Return the published numbers behind a bundled data set, as they were printed.
+
+    Parameters
+    ----------
+    name : str
+        A bundled data set
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per published number, with its source
+    """
     if (origin := lookup("datasets", "name", name, "data set")["origin"]) != "bundled":
         raise ValueError(f"{name} is not bundled ({origin}); its rows are in load({name!r}).frame")
     return read_table(name).merge(read_table("sources"), on="source_id", validate="many_to_one")
@@ -503,13 +602,30 @@ def _download(entry: Any) -> Dataset:
 def load(
     name: str, # One of the names in `datasets()`
 ) -> Dataset: # Raw inputs, values, keys, source
-    "Load a data set by name."
+    """Load a data set by name.
+
+    Parameters
+    ----------
+    name : str
+        One of the names in `datasets()`
+
+    Returns
+    -------
+    Dataset
+        Raw inputs, values, keys, source
+    """
     entry = lookup("datasets", "name", name, "data set")
     return {"bundled": _bundled, "library": _library, "download": _download}[entry["origin"]](entry)
 
 # %% ../nbs/10_data.ipynb #15eae788
 def datasets() -> pd.DataFrame: # One row per name
-    "List all data sets that `load` knows."
+    """List all data sets that `load` knows.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per name
+    """
     table, registry = read_table("datasets"), read_table("registry").set_index("file")
     first = [next(iter(_parts(f).values())) if o == "download" else "" for o, f in zip(table["origin"], table["file"])]
     for column in ("licence", "citation"):
@@ -519,6 +635,12 @@ def datasets() -> pd.DataFrame: # One row per name
 # %% ../nbs/10_data.ipynb #3f20ad77
 @cache
 def published_test_keys() -> frozenset[str]: # Keys of formulas
-    "Every formula in a published test file of the cross-property benchmark: what no source may have seen."
+    """Every formula in a published test file of the cross-property benchmark: what no source may have seen.
+
+    Returns
+    -------
+    frozenset[str]
+        Keys of formulas
+    """
     names = [n for n in read_table("datasets")["name"] if n.startswith("crossproperty_")]
     return frozenset(k for d in map(load, names) for k in d.groups[d.frame["part"] == "test"])

@@ -79,7 +79,29 @@ def _write_estimator(model: RegressorMixin) -> bytes:
 
 # %% ../nbs/33_estimator_source.ipynb #8bce06ee
 class EstimatorSource(Source):
-    "A fitted scikit-learn regressor that takes raw inputs, with its card; it has no hidden layer."
+    """A fitted scikit-learn regressor that takes raw inputs, with its card; it has no hidden layer.
+
+    Parameters
+    ----------
+    estimator : RegressorMixin | bytes
+        One of `ESTIMATORS`, fitted on the columns below, or its bytes by skops
+    featurizer : TransformerMixin
+        Turns raw inputs into descriptors
+    tasks : Sequence[Task]
+        One per output
+    columns : NDArray[np.integer]
+        Descriptors that the estimator sees, shape (n_in,)
+    x_scaling : NDArray[np.floating]
+        Centre and scale of these descriptors, shape (2, n_in)
+    y_scaling : NDArray[np.floating]
+        As of `SourceModel`
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions, as JSON holds them
+    name : str | None, default=None
+        Class of `estimator` if it comes as bytes
+    """
     kind = "estimator"
 
     def __init__(

@@ -37,7 +37,18 @@ _FORMER = {"CompositionDescriptors": {"as_written": True}, "Constitution": {"coa
 def featurizer_name(
     featurizer: TransformerMixin, # One featurizer
 ) -> str: # In files
-    "Return the name under which a featurizer is written into files."
+    """Return the name under which a featurizer is written into files.
+
+    Parameters
+    ----------
+    featurizer : TransformerMixin
+        One featurizer
+
+    Returns
+    -------
+    str
+        In files
+    """
     kind = type(featurizer)
     if own := getattr(kind, "_name_in_files", None): return own
     for name, place in FEATURIZERS.items():
@@ -63,7 +74,18 @@ def _params(part: TransformerMixin) -> dict[str, Any]:
 def featurizer_parts(
     featurizer: TransformerMixin, # One featurizer, or a union of several (`make_union`)
 ) -> list[dict[str, Any]]: # Name and parameters of each part, ready for JSON
-    "Describe a featurizer so that it can be built again."
+    """Describe a featurizer so that it can be built again.
+
+    Parameters
+    ----------
+    featurizer : TransformerMixin
+        One featurizer, or a union of several (`make_union`)
+
+    Returns
+    -------
+    list[dict[str, Any]]
+        Name and parameters of each part, ready for JSON
+    """
     if getattr(featurizer, "transformer_weights", None):
         raise ValueError("a union with transformer_weights cannot be saved; sources scale "
                          "every column anyway, so leave them out")
@@ -75,7 +97,18 @@ def featurizer_parts(
 def build_featurizer(
     parts: Sequence[dict[str, Any]], # What `featurizer_parts` returned
 ) -> TransformerMixin: # The featurizer, or a union of several
-    "Build a featurizer from its description; names outside the closed table are refused."
+    """Build a featurizer from its description; names outside the closed table are refused.
+
+    Parameters
+    ----------
+    parts : Sequence[dict[str, Any]]
+        What `featurizer_parts` returned
+
+    Returns
+    -------
+    TransformerMixin
+        The featurizer, or a union of several
+    """
     made = []
     for part in parts:
         if part["name"] not in FEATURIZERS:
@@ -93,7 +126,13 @@ _USUAL = {"molecule": _ORGANIC, "polymer": _ORGANIC, "composition": _INORGANIC}
 def usual_descriptors(
     kind: Literal["molecule", "polymer", "composition"], # What is described
 ) -> FeatureUnion:
-    "Make the columns that the networks of the starter library read."
+    """Make the columns that the networks of the starter library read.
+
+    Parameters
+    ----------
+    kind : Literal["molecule", "polymer", "composition"]
+        What is described
+    """
     if kind not in _USUAL: raise ValueError(f"kind must be one of {list(_USUAL)}, got {kind!r}")
     return build_featurizer([{"name": name, "params": params} for name, params in _USUAL[kind].items()])
 
@@ -102,7 +141,15 @@ def register_featurizer(
     name: str, # In files
     featurizer: type[TransformerMixin], # Its class; parameters must be what JSON can hold
 ) -> None:
-    "Add a transformer of raw rows to the table, so that sources may read it and be saved with it."
+    """Add a transformer of raw rows to the table, so that sources may read it and be saved with it.
+
+    Parameters
+    ----------
+    name : str
+        In files
+    featurizer : type[TransformerMixin]
+        Its class; parameters must be what JSON can hold
+    """
     known = FEATURIZERS.get(name)
     if isinstance(known, str) or (known and known.__qualname__ != featurizer.__qualname__):
         raise ValueError(f"there is a descriptor {name!r} already; choose another name")

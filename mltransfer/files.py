@@ -26,7 +26,18 @@ def _read(name: str) -> pd.DataFrame:
 def read_table(
     name: str, # Name of the table, without ending
 ) -> pd.DataFrame: # A copy of your own
-    "Read a table that comes with the package."
+    """Read a table that comes with the package.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table, without ending
+
+    Returns
+    -------
+    pd.DataFrame
+        A copy of your own
+    """
     return _read(name).copy()
 
 # %% ../nbs/03_files.ipynb #084e784f
@@ -36,7 +47,24 @@ def lookup(
     name: str, # The name that is wanted
     what: str, # What it is called in the error, e.g. "data set"
 ) -> pd.Series: # The first row of that name
-    "Find one row by name, or raise `ValueError` with the names that come close."
+    """Find one row by name, or raise `ValueError` with the names that come close.
+
+    Parameters
+    ----------
+    table : str
+        Name of a table of the package
+    column : str
+        Column that holds the names
+    name : str
+        The name that is wanted
+    what : str
+        What it is called in the error, e.g. "data set"
+
+    Returns
+    -------
+    pd.Series
+        The first row of that name
+    """
     rows = _read(table)
     found = rows[rows[column] == name]
     if len(found): return found.iloc[0]
@@ -47,7 +75,18 @@ def lookup(
 def fetch(
     file: str, # A registered file, e.g. "polymer/radonpy_pi1070.csv"
 ) -> Path: # Where it lies
-    "Return the path of a registered file; download it if it is not there."
+    """Return the path of a registered file; download it if it is not there.
+
+    Parameters
+    ----------
+    file : str
+        A registered file, e.g. "polymer/radonpy_pi1070.csv"
+
+    Returns
+    -------
+    Path
+        Where it lies
+    """
     entry = lookup("registry", "file", file, "registered file")
     import pooch
     try:

@@ -51,7 +51,28 @@ def begin_from(
     *,
     sample_weight: NDArray[np.float64] | None = None, # Of each row in that line; alike if `None`
 ) -> tuple[Network, dict[str, Tensor]]: # A network with one output, and the weights to begin with
-    "Take the body of a source, with a new last layer or with one output of the old one."
+    """Take the body of a source, with a new last layer or with one output of the old one.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Source that is trained on
+    keep : int | None
+        Output to keep; a new one if `None`
+    x : Tensor
+        Inputs, shape (n_samples, n_in)
+    label : NDArray[np.float64]
+        Standardised target, shape (n_samples,)
+    random_state : int
+        Seed of a new output
+    sample_weight : NDArray[np.float64] | None, default=None
+        Of each row in that line; alike if `None`
+
+    Returns
+    -------
+    tuple[Network, dict[str, Tensor]]
+        A network with one output, and the weights to begin with
+    """
     spec = source.net.spec()
     one_output = spec | {"widths": [*spec["widths"][:-1], 1]}
     net = build_network(one_output, random_state=random_state)
@@ -198,7 +219,27 @@ def _hidden_from(
 
 # %% ../nbs/55_finetune.ipynb #ab1c2f15
 class FineTune(RegressorMixin, BaseEstimator):
-    "Train on from a source network; members stop on folds of their own, and their mean predicts."
+    """Train on from a source network; members stop on folds of their own, and their mean predicts.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Pretrained source with a network; never changed
+    keep : int | None, default=None
+        Output to go on with (same property); a new last layer if `None`
+    unfrozen : Literal["gradual", "all"] | int, default="gradual"
+        Layers to train, from the output
+    decay : float, default=1.0
+        Step of each layer relative to that of the next, above 0, at most 1
+    schedule : Schedule, default=Schedule()
+        How each stage is trained; decay pulls to the source
+    n_splits : int, default=5
+        Folds of the training rows, >= 2
+    n_repeats : int, default=2
+        How often they are drawn; there are n_splits * n_repeats members
+    random_state : int | None, default=0
+        Seed of the folds, the order of rows and the new layer
+    """
 
     def __init__(
         self,
@@ -228,7 +269,24 @@ class FineTune(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the folds
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> FineTune: # Itself
-        "Train all members."
+        """Train all members.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the source
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : ArrayLike | None, default=None
+            Group of each row, never torn apart by the folds
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        FineTune
+            Itself
+        """
         if y is None: raise ValueError("FineTune requires y to be passed, but the target y is None")
         _check_source(self.source, self.keep)
         stages = _stages(self, len(self.source.net.layers))
@@ -250,7 +308,18 @@ class FineTune(RegressorMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the source
     ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
-        "Average the predictions of the members."
+        """Average the predictions of the members.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the source
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self)
         inputs = _read(self, X, reset=False)
         with torch.no_grad(): # some rows at a time, so that memory does not grow with their number

@@ -35,7 +35,19 @@ def _bits(vectors: Sequence[Any]) -> NDArray[np.uint8]:
 
 
 class Fingerprint(UnitFeaturizer):
-    "Hash the fragments of a molecule or repeat unit into columns; the base of the classes below."
+    """Hash the fragments of a molecule or repeat unit into columns; the base of the classes below.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _what = "SMILES"
     _short = ""
@@ -80,7 +92,23 @@ class Fingerprint(UnitFeaturizer):
 
 # %% ../nbs/21_fingerprints.ipynb #1f20b537
 class MorganFingerprint(Fingerprint):
-    "Circular fragments around each atom (ECFP; Rogers and Hahn 2010)."
+    """Circular fragments around each atom (ECFP; Rogers and Hahn 2010).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    radius : int, default=2
+        Bonds from the central atom, >= 0
+    ring_membership : bool, default=False
+        Tell atoms in rings from others; betrays the ring of a polymer
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "morgan"
 
@@ -106,7 +134,19 @@ class MorganFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #d6268568
 class FeatureMorganFingerprint(Fingerprint):
-    "Circular fragments of pharmacophoric roles (FCFP; Rogers and Hahn 2010)."
+    """Circular fragments of pharmacophoric roles (FCFP; Rogers and Hahn 2010).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "feature_morgan"
 
@@ -118,7 +158,19 @@ class FeatureMorganFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #9c215711
 class AtomPairFingerprint(Fingerprint):
-    "Pairs of atoms with their distance in bonds (Carhart 1985)."
+    """Pairs of atoms with their distance in bonds (Carhart 1985).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "atom_pair"
 
@@ -127,7 +179,19 @@ class AtomPairFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #c80b3661
 class TopologicalTorsionFingerprint(Fingerprint):
-    "Four bonded atoms in a row (Nilakantan 1987)."
+    """Four bonded atoms in a row (Nilakantan 1987).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "torsion"
 
@@ -136,7 +200,19 @@ class TopologicalTorsionFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #d1ae637a
 class PathFingerprint(Fingerprint):
-    "Paths and branched fragments of one to seven bonds (RDKit's basic fingerprint)."
+    """Paths and branched fragments of one to seven bonds (RDKit's basic fingerprint).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "path"
 
@@ -145,7 +221,17 @@ class PathFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #72e7ea3a
 class LayeredFingerprint(Fingerprint):
-    "Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit)."
+    """Paths of up to seven bonds, hashed in layers from shape to aromaticity (RDKit).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    ring_membership : bool, default=False
+        Add what rings there are; betrays the ring of a polymer
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "layered"
     counts = per_heavy_atom = False
@@ -169,7 +255,17 @@ class LayeredFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #79db1299
 class SECFPFingerprint(LayeredFingerprint):
-    "SMILES of circular fragments up to three bonds wide (Probst and Reymond 2018)."
+    """SMILES of circular fragments up to three bonds wide (Probst and Reymond 2018).
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    ring_membership : bool, default=False
+        Add what rings there are; betrays the ring of a polymer
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "secfp"
 
@@ -182,7 +278,13 @@ class SECFPFingerprint(LayeredFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #67b158a6
 class KeysFingerprint(Fingerprint):
-    "Mark the fragments of a fixed list; the base of the classes below."
+    """Mark the fragments of a fixed list; the base of the classes below.
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     counts = per_heavy_atom = False
 
@@ -195,7 +297,13 @@ class KeysFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #aae4466a
 class MACCSFingerprint(KeysFingerprint):
-    "The 166 public keys of MDL (Durant 2002)."
+    """The 166 public keys of MDL (Durant 2002).
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits = 166
 
@@ -205,7 +313,13 @@ class MACCSFingerprint(KeysFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #7b4f9f47
 class PatternFingerprint(KeysFingerprint):
-    "RDKit's generic patterns for substructure search, 2048 bits."
+    """RDKit's generic patterns for substructure search, 2048 bits.
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 2048, "pattern"
 
@@ -214,7 +328,17 @@ class PatternFingerprint(KeysFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #f74ada1e
 class EStateFingerprint(Fingerprint):
-    "The 79 atom types of the electrotopological state (Hall and Kier 1995)."
+    """The 79 atom types of the electrotopological state (Hall and Kier 1995).
+
+    Parameters
+    ----------
+    counts : bool, default=False
+        Count atoms instead of marking types
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     n_bits = 79
 
@@ -252,7 +376,13 @@ def _field(name: str) -> Any:
 
 
 class PubChemFingerprint(KeysFingerprint):
-    "The 881 substructure keys of PubChem (through scikit-fingerprints)."
+    """The 881 substructure keys of PubChem (through scikit-fingerprints).
+
+    Parameters
+    ----------
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 881, "pubchem"
 
@@ -261,7 +391,17 @@ class PubChemFingerprint(KeysFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #5915dd2f
 class KlekotaRothFingerprint(KeysFingerprint):
-    "4860 fragments that occur in bioactive molecules (Klekota and Roth 2008; through scikit-fingerprints)."
+    """4860 fragments that occur in bioactive molecules (Klekota and Roth 2008; through scikit-fingerprints).
+
+    Parameters
+    ----------
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     n_bits, _short = 4860, "klekota_roth"
 
@@ -283,7 +423,19 @@ class KlekotaRothFingerprint(KeysFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #d12aa705
 class CDKStandardFingerprint(Fingerprint):
-    "Linear paths of up to seven bonds, with elements and bond orders."
+    """Linear paths of up to seven bonds, with elements and bond orders.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_standard", True
 
@@ -300,7 +452,19 @@ class CDKStandardFingerprint(Fingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #6addd5c6
 class CDKGraphFingerprint(CDKStandardFingerprint):
-    "Linear paths of up to seven bonds, with elements, without bond orders."
+    """Linear paths of up to seven bonds, with elements, without bond orders.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_graph", False
 
@@ -308,7 +472,19 @@ class CDKGraphFingerprint(CDKStandardFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #2b9114a4
 class CDKHybridizationFingerprint(CDKStandardFingerprint):
-    "Linear paths of up to seven bonds, with elements and their hybridization."
+    """Linear paths of up to seven bonds, with elements and their hybridization.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short, _orders = "cdk_hybridization", False
 
@@ -316,7 +492,19 @@ class CDKHybridizationFingerprint(CDKStandardFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #9c584d90
 class CDKExtendedFingerprint(CDKStandardFingerprint):
-    "Linear paths as in `CDKLikeStandard`; the last six columns are rings of three to eight atoms."
+    """Linear paths as in `CDKLikeStandard`; the last six columns are rings of three to eight atoms.
+
+    Parameters
+    ----------
+    n_bits : int, default=2048
+        Number of columns, > 0
+    counts : bool, default=False
+        Count fragments instead of marking them
+    per_heavy_atom : bool, default=False
+        Divide counts by the number of heavy atoms
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    """
 
     _short = "cdk_extended"
 
@@ -330,7 +518,13 @@ class CDKExtendedFingerprint(CDKStandardFingerprint):
 
 # %% ../nbs/21_fingerprints.ipynb #3b57ae5d
 def published_fingerprints() -> FeatureUnion: # 11,106 columns
-    "Join the nine kinds of fingerprint of the published R models (Yamada 2019); needs scikit-fingerprints."
+    """Join the nine kinds of fingerprint of the published R models (Yamada 2019); needs scikit-fingerprints.
+
+    Returns
+    -------
+    FeatureUnion
+        11,106 columns
+    """
     paths = [CDKStandardFingerprint(1024), CDKExtendedFingerprint(1024),
              CDKGraphFingerprint(1024), CDKHybridizationFingerprint(1024)]
     lists = [MACCSFingerprint(), EStateFingerprint(), PubChemFingerprint(), KlekotaRothFingerprint()]
@@ -338,7 +532,17 @@ def published_fingerprints() -> FeatureUnion: # 11,106 columns
 
 # %% ../nbs/21_fingerprints.ipynb #36c1275c
 class SparseFilter(SelectorMixin, BaseEstimator):
-    "Drop columns that are mostly zero, then keep a random choice of the rest (Yamada 2019)."
+    """Drop columns that are mostly zero, then keep a random choice of the rest (Yamada 2019).
+
+    Parameters
+    ----------
+    max_zeros : float, default=0.9
+        Largest share of zeros in a column that is kept, 0 to 1
+    max_features : int | tuple[int, int] | None, default=500
+        Columns kept at most; a pair draws the number from a range; `None` keeps all
+    random_state : int | None, default=None
+        Seed of the choice
+    """
 
     def __init__(
         self,
@@ -356,7 +560,20 @@ class SparseFilter(SelectorMixin, BaseEstimator):
         X: ArrayLike, # Descriptors of the training rows, shape (n_samples, n_features)
         y: ArrayLike | None = None, # Ignored
     ) -> SparseFilter: # Itself
-        "Choose the columns. After `fit`: `support_`, True for each column that is kept."
+        """Choose the columns. After `fit`: `support_`, True for each column that is kept.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors of the training rows, shape (n_samples, n_features)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        SparseFilter
+            Itself
+        """
         X = validate_data(self, X)
         lowest, highest = np.broadcast_to(X.shape[1] if self.max_features is None else self.max_features, 2)
         if not 0 < lowest <= highest: raise ValueError(f"max_features must be > 0, and a range ascending; got {self.max_features!r}")

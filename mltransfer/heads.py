@@ -36,7 +36,18 @@ __all__ = ['stack', 'on', 'MiddleTrees', 'heads', 'pair', 'on_blocks', 'BestOfRe
 def stack(
     blocks: Mapping[str, ArrayLike], # Descriptor tables by name, each (n_samples, n_columns)
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # The whole table; the columns of each block
-    "Put descriptor tables side by side and remember their columns."
+    """Put descriptor tables side by side and remember their columns.
+
+    Parameters
+    ----------
+    blocks : Mapping[str, ArrayLike]
+        Descriptor tables by name, each (n_samples, n_columns)
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        The whole table; the columns of each block
+    """
     tables = {name: np.asarray(block, dtype=np.float64) for name, block in blocks.items()}
     rows = {name: len(table) for name, table in tables.items()}
     if len(set(rows.values())) != 1:
@@ -51,7 +62,20 @@ def on(
     columns: Sequence[int], # Columns that the model may see
     model: RegressorMixin, # Any scikit-learn regressor
 ) -> Pipeline: # The model behind a choice of columns
-    "Let a model see some columns only."
+    """Let a model see some columns only.
+
+    Parameters
+    ----------
+    columns : Sequence[int]
+        Columns that the model may see
+    model : RegressorMixin
+        Any scikit-learn regressor
+
+    Returns
+    -------
+    Pipeline
+        The model behind a choice of columns
+    """
     return make_pipeline(ColumnTransformer([("keep", "passthrough", list(columns))]), model)
 
 # %% ../nbs/52_heads.ipynb #74be0e21
@@ -70,14 +94,36 @@ class MiddleTrees(ExtraTreesRegressor):
         self,
         X: ArrayLike, # Table, shape (n_samples, n_columns)
     ) -> NDArray[np.float64]: # Shape (n_samples,), or (n_samples, n_targets)
-        "Average the middle half of the trees."
+        """Average the middle half of the trees.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Table, shape (n_samples, n_columns)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Shape (n_samples,), or (n_samples, n_targets)
+        """
         return trim_mean(self.each_tree(X), 0.25, axis=0)
 
     def each_tree(
         self,
         X: ArrayLike, # Table, shape (n_samples, n_columns)
     ) -> NDArray[np.float64]: # Shape (n_trees, n_samples), or (n_trees, n_samples, n_targets)
-        "Predict with every tree."
+        """Predict with every tree.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Table, shape (n_samples, n_columns)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Shape (n_trees, n_samples), or (n_trees, n_samples, n_targets)
+        """
         check_is_fitted(self)
         as_trees_want = {"dtype": np.float32, "ensure_all_finite": "allow-nan"}
         X = validate_data(self, X, accept_sparse="csr", reset=False, **as_trees_want)
@@ -91,7 +137,18 @@ def heads(
     *,
     log: bool = False, # Learn the logarithm of the target
 ) -> dict[str, RegressorMixin]: # Models by name
-    "Return the small models that may sit on any descriptor."
+    """Return the small models that may sit on any descriptor.
+
+    Parameters
+    ----------
+    log : bool, default=False
+        Learn the logarithm of the target
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Models by name
+    """
     clip = FunctionTransformer(np.clip, kw_args={"a_min": -3, "a_max": 3})
     kernel = ConstantKernel(1.0, (1e-2, 1e4)) * RBF(5.0, (0.1, 1e4)) + WhiteKernel(0.1, (1e-4, 1e2))
     process = GaussianProcessRegressor(kernel, random_state=0)
@@ -119,7 +176,24 @@ def pair(
     log: bool = False, # Learn the logarithm of the target
     more: Mapping[str, RegressorMixin] | None = None, # Further heads; never given the logarithm
 ) -> dict[str, RegressorMixin]: # Candidates, named "block, head" or "block+block, head"
-    "Pair blocks of columns with heads."
+    """Pair blocks of columns with heads.
+
+    Parameters
+    ----------
+    block : Mapping[str, list[int]]
+        Columns of each block
+    choices : Mapping[str | tuple[str, ...], Sequence[str]]
+        Names of heads by block, or by blocks
+    log : bool, default=False
+        Learn the logarithm of the target
+    more : Mapping[str, RegressorMixin] | None, default=None
+        Further heads; never given the logarithm
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Candidates, named "block, head" or "block+block, head"
+    """
     made = heads(log=log) | dict(more or {})
     pairs = {}
     for seen, names in choices.items():
@@ -138,7 +212,22 @@ def on_blocks(
     *,
     kernel: Literal["linear", "gaussian"] = "gaussian", # Straight or bent
 ) -> Pipeline: # Kernel ridge regression behind a choice of columns
-    "Let kernel ridge regression see some blocks, each with the same weight."
+    """Let kernel ridge regression see some blocks, each with the same weight.
+
+    Parameters
+    ----------
+    block : Mapping[str, list[int]]
+        Columns of each block
+    names : Sequence[str]
+        Blocks that the model may see
+    kernel : Literal["linear", "gaussian"], default="gaussian"
+        Straight or bent
+
+    Returns
+    -------
+    Pipeline
+        Kernel ridge regression behind a choice of columns
+    """
     columns = [column for name in names for column in block[name]]
     ranges = column_ranges(len(block[name]) for name in names)
     return on(columns, KernelRidgeCV(kernel=kernel, blocks=ranges))
@@ -150,7 +239,22 @@ def paper_forest(
     *,
     random_state: int | None = 0, # Seed of what is drawn, and of the forest
 ) -> RandomForestRegressor: # Not fitted
-    "Draw a random forest from the ranges of the paper."
+    """Draw a random forest from the ranges of the paper.
+
+    Parameters
+    ----------
+    setup : Literal[1, 2]
+        Setup of transfer learning in Yamada 2019
+    n_samples : int
+        Rows that the forest will be fitted to, > 0; setup 2 does not need them
+    random_state : int | None, default=0
+        Seed of what is drawn, and of the forest
+
+    Returns
+    -------
+    RandomForestRegressor
+        Not fitted
+    """
     if setup not in (1, 2): raise ValueError(f"setup is 1 or 2, got {setup!r}")
     if n_samples < 1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
     if setup == 2: return RandomForestRegressor(200, max_features="sqrt", random_state=random_state)
@@ -161,7 +265,19 @@ def paper_forest(
 
 # %% ../nbs/52_heads.ipynb #96ea380d
 class BestOfRegressor(RegressorMixin, BaseEstimator):
-    "Choose among candidate models by cross-validation inside the training rows."
+    """Choose among candidate models by cross-validation inside the training rows.
+
+    Parameters
+    ----------
+    candidates : Mapping[str, RegressorMixin]
+        Models by name; never fitted themselves
+    average : int, default=1
+        How many of the best to average, >= 1
+    n_splits : int, default=5
+        Folds of the inner cross-validation, >= 2
+    random_state : int | None, default=0
+        Seed of the inner folds
+    """
 
     def __init__(
         self,
@@ -183,7 +299,24 @@ class BestOfRegressor(RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None, # Group of each row, never torn apart by the inner folds
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0, in fits and inner errors
     ) -> BestOfRegressor: # Itself
-        "Cross-validate every candidate and fit the best."
+        """Cross-validate every candidate and fit the best.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : ArrayLike | None, default=None
+            Group of each row, never torn apart by the inner folds
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0, in fits and inner errors
+
+        Returns
+        -------
+        BestOfRegressor
+            Itself
+        """
         if y is None: raise ValueError("BestOf requires y to be passed, but the target y is None")
         validate_data(self, X, skip_check_array=True)
         y = check_target(column_or_1d(y, warn=True), self.n_splits, varies=True)
@@ -210,7 +343,18 @@ class BestOfRegressor(RegressorMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.float64]: # In the unit of `y`, shape (n_samples,)
-        "Average the predictions of the chosen models."
+        """Average the predictions of the chosen models.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of `y`, shape (n_samples,)
+        """
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True)
         return np.mean([m.predict(X) for m in self.models_], axis=0)

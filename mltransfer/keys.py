@@ -146,7 +146,18 @@ def _assign(mol: Chem.Mol) -> None:
 def read_smiles(
     smiles: str, # SMILES of a molecule or of a repeat unit
 ) -> Chem.Mol: # The sanitised molecule, charges normalised
-    "Read one SMILES, or raise `ValueError` with RDKit's reason."
+    """Read one SMILES, or raise `ValueError` with RDKit's reason.
+
+    Parameters
+    ----------
+    smiles : str
+        SMILES of a molecule or of a repeat unit
+
+    Returns
+    -------
+    Chem.Mol
+        The sanitised molecule, charges normalised
+    """
     if not isinstance(smiles, str):
         raise ValueError(f"expected a SMILES string, got {type(smiles).__name__}")
     if not smiles.strip(): raise ValueError("empty string")
@@ -222,7 +233,18 @@ def _relative(mol: Chem.Mol) -> str:
 def molecule_key(
     smiles: str, # SMILES of a molecule
 ) -> str: # Canonical SMILES with relative stereo
-    "Return the key of a molecule."
+    """Return the key of a molecule.
+
+    Parameters
+    ----------
+    smiles : str
+        SMILES of a molecule
+
+    Returns
+    -------
+    str
+        Canonical SMILES with relative stereo
+    """
     mol = read_smiles(smiles)
     if any(a.GetAtomicNum() == 0 for a in mol.GetAtoms()):
         raise ValueError("has an open end `*`, so it is a repeat unit, of kind `polymer`")
@@ -235,7 +257,18 @@ def molecule_key(
 def has_open_ends(
     smiles: str, # Of a molecule or a repeat unit
 ) -> bool: # Whether there is any `*`; `open_ends` tells whether they are right
-    "Tell a repeat unit from a molecule."
+    """Tell a repeat unit from a molecule.
+
+    Parameters
+    ----------
+    smiles : str
+        Of a molecule or a repeat unit
+
+    Returns
+    -------
+    bool
+        Whether there is any `*`; `open_ends` tells whether they are right
+    """
     return "*" in smiles or "#0" in smiles
 
 
@@ -245,7 +278,18 @@ def _is_end(atom: Chem.Atom) -> bool: return atom.GetAtomicNum() == 0
 def open_ends(
     mol: Chem.Mol, # A repeat unit, with its counter-ions if any
 ) -> tuple[Chem.Atom, Chem.Atom]: # The two `*` atoms
-    "Return the two open ends `*` of a repeat unit, or raise `ValueError` with the reason."
+    """Return the two open ends `*` of a repeat unit, or raise `ValueError` with the reason.
+
+    Parameters
+    ----------
+    mol : Chem.Mol
+        A repeat unit, with its counter-ions if any
+
+    Returns
+    -------
+    tuple[Chem.Atom, Chem.Atom]
+        The two `*` atoms
+    """
     ends = [a for a in mol.GetAtoms() if _is_end(a)]
     if len(ends) != 2:
         marked = not ends and {"Ce", "Th"} <= {a.GetSymbol() for a in mol.GetAtoms()}
@@ -394,7 +438,18 @@ _copolymer = re.compile(r"\S+:[\d.eE+-]+(?:\|\S+:[\d.eE+-]+)+")
 def is_copolymer(
     row: object, # One row
 ) -> bool: # Whether it is a mapping, or a mapping written as text
-    "Tell a copolymer from a single repeat unit."
+    """Tell a copolymer from a single repeat unit.
+
+    Parameters
+    ----------
+    row : object
+        One row
+
+    Returns
+    -------
+    bool
+        Whether it is a mapping, or a mapping written as text
+    """
     return isinstance(row, Mapping) or isinstance(row, str) and bool(_copolymer.fullmatch(row))
 
 
@@ -420,7 +475,20 @@ def shortest_units(
     *,
     stereo: bool = True, # Tell units apart that differ in stereo marks only
 ) -> dict[str, float]: # Mole fraction of each shortest unit, by its key; they sum to 1
-    "Return the shortest repeat units of a polymer with their mole fractions, to four digits."
+    """Return the shortest repeat units of a polymer with their mole fractions, to four digits.
+
+    Parameters
+    ----------
+    row : str | Mapping[str, float]
+        A repeat unit, or a copolymer: fraction of each repeat unit
+    stereo : bool, default=True
+        Tell units apart that differ in stereo marks only
+
+    Returns
+    -------
+    dict[str, float]
+        Mole fraction of each shortest unit, by its key; they sum to 1
+    """
     moles = dict(sorted(_moles(row, flat=not stereo).items()))
     parts = np.array(list(moles.values())) / sum(moles.values()) * 10_000
     whole = np.floor(parts).astype(int)
@@ -439,7 +507,18 @@ def _as_text(units: dict[str, float]) -> str:
 def polymer_key(
     row: str | Mapping[str, float], # A repeat unit with two open ends `*`, or a copolymer
 ) -> str: # Shortest repeat unit with relative stereo; of a copolymer all, with their fractions
-    "Return the key of a polymer, independent of cut, direction and doubling."
+    """Return the key of a polymer, independent of cut, direction and doubling.
+
+    Parameters
+    ----------
+    row : str | Mapping[str, float]
+        A repeat unit with two open ends `*`, or a copolymer
+
+    Returns
+    -------
+    str
+        Shortest repeat unit with relative stereo; of a copolymer all, with their fractions
+    """
     return _as_text(shortest_units(row)) if is_copolymer(row) else _unit(row, flat=False)[0]
 
 # %% ../nbs/01_keys.ipynb #0b392667
@@ -447,7 +526,20 @@ def mark_ends(
     smiles: str, # A repeat unit whose ends are marked in another way
     marks: tuple[str, str] = ("[Ce]", "[Th]"), # What stands for the two open ends
 ) -> str: # The same with `*`
-    "Write the two open ends of a repeat unit as `*`."
+    """Write the two open ends of a repeat unit as `*`.
+
+    Parameters
+    ----------
+    smiles : str
+        A repeat unit whose ends are marked in another way
+    marks : tuple[str, str], default=("[Ce]", "[Th]")
+        What stands for the two open ends
+
+    Returns
+    -------
+    str
+        The same with `*`
+    """
     found = [smiles.count(m) for m in dict.fromkeys(marks)]
     if sum(found) != 2:
         raise ValueError(f"{smiles!r:.60} does not hold the two ends {' and '.join(marks)}")
@@ -466,7 +558,18 @@ _known = frozenset(SYMBOLS)
 def check_amounts(
     amounts: dict[str, float], # Amount of each element
 ) -> dict[str, float]: # The same
-    "Return `amounts` if each is an element with a positive amount, else raise `ValueError` with the reason."
+    """Return `amounts` if each is an element with a positive amount, else raise `ValueError` with the reason.
+
+    Parameters
+    ----------
+    amounts : dict[str, float]
+        Amount of each element
+
+    Returns
+    -------
+    dict[str, float]
+        The same
+    """
     if not amounts: raise ValueError("no elements")
     if not amounts.keys() <= _known:
         wrong = next(e for e in amounts if e not in _known)
@@ -616,7 +719,18 @@ def _parse(text: str) -> dict[str, float]:
 def parse_formula(
     formula: str, # Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
 ) -> dict[str, float]: # Amount of each element, as written
-    "Read a formula, or raise `ValueError` with the reason why not."
+    """Read a formula, or raise `ValueError` with the reason why not.
+
+    Parameters
+    ----------
+    formula : str
+        Such as "Fe2O3", "Ca10(PO4)6(OH)2", "Bi2Te2.7Se0.3" or "CuSO4·5H2O"
+
+    Returns
+    -------
+    dict[str, float]
+        Amount of each element, as written
+    """
     text = formula.strip()
     if not text: raise ValueError("empty string")
     if not text.isascii(): text = text.translate(_subscripts)
@@ -653,7 +767,18 @@ def _no_trade_name(text: str, amounts: dict[str, float]) -> dict[str, float]:
 def read_composition(
     row: Any, # Formula, mapping of element to amount, or pymatgen `Composition`
 ) -> dict[str, float]: # Amount of each element, as given
-    "Read one composition in any of its forms, or raise `ValueError` with the reason why not."
+    """Read one composition in any of its forms, or raise `ValueError` with the reason why not.
+
+    Parameters
+    ----------
+    row : Any
+        Formula, mapping of element to amount, or pymatgen `Composition`
+
+    Returns
+    -------
+    dict[str, float]
+        Amount of each element, as given
+    """
     if isinstance(row, str): return _no_trade_name(row, parse_formula(row))
     if hasattr(row, "get_el_amt_dict"): return check_amounts(row.get_el_amt_dict())
     if isinstance(row, Mapping):
@@ -693,7 +818,18 @@ def _fractions(amounts: dict[str, float]) -> dict[str, float]:
 def reduce_amounts(
     amounts: dict[str, float], # Amount of each element, positive
 ) -> dict[str, float]: # By the alphabet; whole numbers, or fractions that sum to one
-    "Return the amounts that stand in the key of a composition: the same for all its spellings."
+    """Return the amounts that stand in the key of a composition: the same for all its spellings.
+
+    Parameters
+    ----------
+    amounts : dict[str, float]
+        Amount of each element, positive
+
+    Returns
+    -------
+    dict[str, float]
+        By the alphabet; whole numbers, or fractions that sum to one
+    """
     amounts = dict(sorted(amounts.items()))
     for _ in range(20): # twice at most in all we have seen
         if max(amounts.values()) > 1e9 * min(amounts.values()):
@@ -713,14 +849,36 @@ def _written(amount: float) -> str:
 def composition_key(
     row: str | Mapping | Composition, # Formula, mapping of elements to amounts, or `Composition`
 ) -> str: # Reduced formula, elements in alphabetical order
-    "Return the key of a composition."
+    """Return the key of a composition.
+
+    Parameters
+    ----------
+    row : str | Mapping | Composition
+        Formula, mapping of elements to amounts, or `Composition`
+
+    Returns
+    -------
+    str
+        Reduced formula, elements in alphabetical order
+    """
     return "".join(e + _written(n) for e, n in reduce_amounts(read_composition(row)).items())
 
 # %% ../nbs/01_keys.ipynb #3bcd2966
 def from_weights(
     row: Any, # Formula or mapping whose numbers are weights, in per cent or any other unit
 ) -> dict[str, float]: # Amounts of atoms, in fractions that sum to one
-    "Turn a composition given by weight into one by atoms."
+    """Turn a composition given by weight into one by atoms.
+
+    Parameters
+    ----------
+    row : Any
+        Formula or mapping whose numbers are weights, in per cent or any other unit
+
+    Returns
+    -------
+    dict[str, float]
+        Amounts of atoms, in fractions that sum to one
+    """
     mass = Chem.GetPeriodicTable().GetAtomicWeight
     moles = {e: w / mass(e) for e, w in read_composition(row).items()}
     total = sum(moles.values())
@@ -740,7 +898,16 @@ def warn_percent(
     remedy: str = "if they are by weight, use [from_weights(row) for row in rows]; "
                   "if by atoms, divide them by 100", # How to say which
 ) -> None:
-    "Warn once if rows look like per cent, which may be by weight."
+    """Warn once if rows look like per cent, which may be by weight.
+
+    Parameters
+    ----------
+    rows : Iterable[Any]
+        Compositions, as a user gave them
+    remedy : str, default="if they are by weight, use [from_weights(row) for row in rows]; " "if by
+            atoms, divide them by 100"
+        How to say which
+    """
     if n := sum(map(_is_percent, rows)):
         warnings.warn(f"the amounts of {n} rows sum to 98-102, like per cent, "
                       f"and are read as atoms: {remedy}", stacklevel=3)
@@ -749,7 +916,18 @@ def warn_percent(
 def structure_key(
     structure: Structure, # An ordered crystal structure (pymatgen)
 ) -> str: # Composition key and space group number, e.g. "ClNa_225"
-    "Return the key of a crystal: composition and space group (tolerance 0.01 Å)."
+    """Return the key of a crystal: composition and space group (tolerance 0.01 Å).
+
+    Parameters
+    ----------
+    structure : Structure
+        An ordered crystal structure (pymatgen)
+
+    Returns
+    -------
+    str
+        Composition key and space group number, e.g. "ClNa_225"
+    """
     from pymatgen.core import IStructure, Structure
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
     if not isinstance(structure, IStructure): raise ValueError(f"expected a pymatgen Structure, got {type(structure).__name__}")
@@ -771,7 +949,20 @@ def group_key(
     key: str, # Key of a material, from `KEYS[kind]`
     kind: str, # "molecule", "polymer", "composition" or "crystal"
 ) -> str: # Group: for molecules and polymers the key without stereo marks, else the key itself
-    "Return the group of a material."
+    """Return the group of a material.
+
+    Parameters
+    ----------
+    key : str
+        Key of a material, from `KEYS[kind]`
+    kind : str
+        "molecule", "polymer", "composition" or "crystal"
+
+    Returns
+    -------
+    str
+        Group: for molecules and polymers the key without stereo marks, else the key itself
+    """
     if kind not in KEYS: raise ValueError(f"kind must be one of {tuple(KEYS)}, got {kind!r}")
     if kind not in ("molecule", "polymer") or not _stereo.search(key): return key
     if kind == "molecule": return _flat(read_smiles(key))
@@ -781,5 +972,16 @@ def group_key(
 def in_reserve(
     key: str, # Key of a material, from one of the functions above
 ) -> bool: # True for the half that no shipped source has seen
-    "Decide by a hash of the key whether a material belongs to the reserve."
+    """Decide by a hash of the key whether a material belongs to the reserve.
+
+    Parameters
+    ----------
+    key : str
+        Key of a material, from one of the functions above
+
+    Returns
+    -------
+    bool
+        True for the half that no shipped source has seen
+    """
     return hashlib.sha256(f"mltransfer reserve {key}".encode()).digest()[0] < 128

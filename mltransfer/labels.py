@@ -22,7 +22,22 @@ def to_learnt(
     tasks: Sequence[Task], # One per column
     exponents: ArrayLike = 1.0, # Of Yeo–Johnson, 0 to 2, one for all or one per column
 ) -> NDArray[np.float64]: # NaN also where a logarithm does not exist
-    "Turn values into labels: the logarithm where the task says so, then Yeo and Johnson 2000, eq. 2.1."
+    """Turn values into labels: the logarithm where the task says so, then Yeo and Johnson 2000, eq. 2.1.
+
+    Parameters
+    ----------
+    Y : NDArray[np.floating]
+        Values, shape (n_samples, n_tasks), NaN where unknown
+    tasks : Sequence[Task]
+        One per column
+    exponents : ArrayLike, default=1.0
+        Of Yeo–Johnson, 0 to 2, one for all or one per column
+
+    Returns
+    -------
+    NDArray[np.float64]
+        NaN also where a logarithm does not exist
+    """
     log, e = [t.log for t in tasks], np.asarray(exponents, dtype=float)
     Y = np.where(log, np.log10(np.where(np.asarray(Y) > 0, Y, np.nan)), Y)
     return np.where(e == 1, Y, np.where(Y < 0, -boxcox1p(-Y.clip(max=0), 2 - e), boxcox1p(Y.clip(min=0), e)))
@@ -33,7 +48,22 @@ def from_learnt(
     tasks: Sequence[Task], # One per column
     exponents: ArrayLike = 1.0, # As given to `to_learnt`
 ) -> NDArray[np.float64]: # Values, in the unit of each task
-    "Turn labels back into values."
+    """Turn labels back into values.
+
+    Parameters
+    ----------
+    Y : NDArray[np.floating]
+        Labels, shape (n_samples, n_tasks)
+    tasks : Sequence[Task]
+        One per column
+    exponents : ArrayLike, default=1.0
+        As given to `to_learnt`
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Values, in the unit of each task
+    """
     log, e = [t.log for t in tasks], np.asarray(exponents, dtype=float)
     Y = np.where(e == 1, Y, np.where(Y < 0, -inv_boxcox1p(-Y.clip(max=0), 2 - e), inv_boxcox1p(Y.clip(min=0), e)))
     return np.where(log, 10.0 ** np.where(log, Y, 0), Y)
@@ -42,6 +72,17 @@ def from_learnt(
 def likely_exponent(
     y: NDArray[np.floating], # Values, shape (n_samples,), NaN where unknown
 ) -> float: # 0 to 2, with three decimals: scipy loses its way very close to 0
-    "Find the Yeo–Johnson exponent of greatest likelihood."
+    """Find the Yeo–Johnson exponent of greatest likelihood.
+
+    Parameters
+    ----------
+    y : NDArray[np.floating]
+        Values, shape (n_samples,), NaN where unknown
+
+    Returns
+    -------
+    float
+        0 to 2, with three decimals: scipy loses its way very close to 0
+    """
     known = y[np.isfinite(y)]
     return round(float(np.clip(yeojohnson_normmax(known), 0, 2)), 3) if np.ptp(known) > 0 else 1.0

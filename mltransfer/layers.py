@@ -14,7 +14,17 @@ __all__ = []
 
 # %% ../nbs/04_layers.ipynb #c86946ae
 class Linear(nn.Linear):
-    "A linear layer whose first weights come from one generator."
+    """A linear layer whose first weights come from one generator.
+
+    Parameters
+    ----------
+    n_in : int
+        Number of inputs, > 0
+    n_out : int
+        Number of outputs, > 0
+    generator : torch.Generator | None, default=None
+        Source of the first weights; PyTorch's if `None`
+    """
 
     def __init__(
         self,
@@ -40,7 +50,24 @@ def silence(
     training: bool, # Silence nothing if false
     generator: torch.Generator | None = None, # Source of the mask; the global one of PyTorch if `None`
 ) -> Tensor: # Of the shape of `x`
-    "Silence a random share of the activations."
+    """Silence a random share of the activations.
+
+    Parameters
+    ----------
+    x : Tensor
+        Activations, any shape
+    share : float
+        Share that is silenced, 0 to below 1
+    training : bool
+        Silence nothing if false
+    generator : torch.Generator | None, default=None
+        Source of the mask; the global one of PyTorch if `None`
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `x`
+    """
     if not training or not share: return x
     mask = torch.empty_like(x).bernoulli_(1 - share, generator=generator).div_(1 - share)
     return x * mask

@@ -51,7 +51,20 @@ def prepare(
     *,
     half: bool = False, # Round weights to half precision: half the size, about three digits
 ) -> Part: # What a shard holds of it
-    "Name a source as it will be stored; rounded weights make another model with another id."
+    """Name a source as it will be stored; rounded weights make another model with another id.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+    half : bool, default=False
+        Round weights to half precision: half the size, about three digits
+
+    Returns
+    -------
+    Part
+        What a shard holds of it
+    """
     head, tensors = take_apart(source)
     for name, tensor in tensors.items():
         if not half or not _is_weight(name, tensor): continue
@@ -68,7 +81,20 @@ def pack(
     *,
     half: bool = False, # Keep weights in half precision; `prepare` has rounded them
 ) -> bytes: # A safetensors file
-    "Write models into one shard."
+    """Write models into one shard.
+
+    Parameters
+    ----------
+    parts : Sequence[Part]
+        Models that can be stacked
+    half : bool, default=False
+        Keep weights in half precision; `prepare` has rounded them
+
+    Returns
+    -------
+    bytes
+        A safetensors file
+    """
     tensors_of = [tensors for _, _, tensors in parts]
     sets = {tensors["seen"].tobytes(): tensors["seen"] for tensors in tensors_of}
     numbers = {content: i for i, content in enumerate(sets)}
@@ -92,7 +118,18 @@ def pack(
 def read_heads(
     path: str | Path, # A shard
 ) -> list[dict[str, Any]]: # Per model its `id`, the number of its set of `seen`, and its `head`
-    "Read all heads of a shard and none of its tensors."
+    """Read all heads of a shard and none of its tensors.
+
+    Parameters
+    ----------
+    path : str | Path
+        A shard
+
+    Returns
+    -------
+    list[dict[str, Any]]
+        Per model its `id`, the number of its set of `seen`, and its `head`
+    """
     try:
         with safe_open(path, "np") as file: head = json.loads((file.metadata() or {})["mltransfer"])
         if head["format"] != 1:
@@ -110,7 +147,18 @@ Index = dict[str, tuple[int, bytes]] # Position and packed head of each model of
 def read_index(
     path: str | Path, # A shard
 ) -> Index: # Small enough to be kept: reading a model then needs no look at the other heads
-    "Read where each model of a shard stands."
+    """Read where each model of a shard stands.
+
+    Parameters
+    ----------
+    path : str | Path
+        A shard
+
+    Returns
+    -------
+    Index
+        Small enough to be kept: reading a model then needs no look at the other heads
+    """
     heads = enumerate(read_heads(path))
     return {str(m["id"]): (i, zlib.compress(json.dumps(m).encode(), 1)) for i, m in heads}
 
@@ -126,7 +174,22 @@ def read_models(
     ids: Iterable[str], # Of the wanted models
     index: Index | None = None, # Of the shard, if it is known
 ) -> list[SourceModel]: # In the order of `ids`
-    "Read some models of a shard; each must have the content that its id promises."
+    """Read some models of a shard; each must have the content that its id promises.
+
+    Parameters
+    ----------
+    path : str | Path
+        A shard
+    ids : Iterable[str]
+        Of the wanted models
+    index : Index | None, default=None
+        Of the shard, if it is known
+
+    Returns
+    -------
+    list[SourceModel]
+        In the order of `ids`
+    """
     if index is None: index = read_index(path)
     seen: dict[str, NDArray] = {}
     models = []
@@ -192,7 +255,13 @@ def _write(target: Path, chunks: Iterable[bytes], sha256: str) -> None:
 
 # %% ../nbs/40_library.ipynb #fba1bc89
 class ShardFolder:
-    "Files that are named by their SHA-256, and written whole or not at all."
+    """Files that are named by their SHA-256, and written whole or not at all.
+
+    Parameters
+    ----------
+    path : str | Path
+        The folder
+    """
 
     def __init__(
         self,
@@ -247,7 +316,15 @@ class ShardFolder:
 
 # %% ../nbs/40_library.ipynb #9c90aade
 class Shelf:
-    "A folder of shards with a catalogue that follows it."
+    """A folder of shards with a catalogue that follows it.
+
+    Parameters
+    ----------
+    path : str | Path
+        The folder; made if it is not there
+    read_only : bool, default=False
+        Never write to it; the folder must be there
+    """
 
     def __init__(
         self,
@@ -306,7 +383,18 @@ class Shelf:
         *,
         progress: bool = True, # Show a bar
     ) -> int: # How many shards there are, all of them intact
-        "Compare every shard with its SHA-256; a `ValueError` names the damaged ones."
+        """Compare every shard with its SHA-256; a `ValueError` names the damaged ones.
+
+        Parameters
+        ----------
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        int
+            How many shards there are, all of them intact
+        """
         self._update(look=True)
         names = self.folder.listing()
         bar = tqdm(names, "verify", disable=not progress, unit="shard")
@@ -352,7 +440,15 @@ def _warn(path: Path, problems: Mapping[str, str]) -> None:
 
 # %% ../nbs/40_library.ipynb #e29384fd
 class SharedShelf(Shelf):
-    "A shelf that can be merged with others, pushed and pulled."
+    """A shelf that can be merged with others, pushed and pulled.
+
+    Parameters
+    ----------
+    path : str | Path
+        The folder; made if it is not there
+    read_only : bool, default=False
+        Never write to it; the folder must be there
+    """
 
     @property
     def digest(self) -> str:
@@ -389,7 +485,20 @@ class SharedShelf(Shelf):
         *,
         progress: bool = True, # Show a bar
     ) -> int: # How many models are new here
-        "Copy what another library on this machine has and this one lacks."
+        """Copy what another library on this machine has and this one lacks.
+
+        Parameters
+        ----------
+        other : SharedShelf | str | Path
+            Another library, or its folder
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        int
+            How many models are new here
+        """
         if not isinstance(other, SharedShelf): other = type(self)(other, read_only=True)
         opened = lambda name: open(other.folder.locate(name), "rb")
         return self._receive(other._sizes(), opened, progress)
@@ -401,7 +510,22 @@ class SharedShelf(Shelf):
         digest: str | None = None, # Take this very library and no other
         progress: bool = True, # Show a bar
     ) -> int: # How many models are new here
-        "Fetch what a shared library has and this one lacks."
+        """Fetch what a shared library has and this one lacks.
+
+        Parameters
+        ----------
+        url : str
+            Where a library was pushed to
+        digest : str | None, default=None
+            Take this very library and no other
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        int
+            How many models are new here
+        """
         fs, root = fsspec.url_to_fs(url)
         fs.invalidate_cache() # somebody else may have pushed since
         with fs.open(f"{root}/manifest.json", "rb") as file: manifest = file.read(2**26)
@@ -418,7 +542,20 @@ class SharedShelf(Shelf):
         *,
         progress: bool = True, # Show a bar
     ) -> str: # `digest` of the shared library, this one and what was there before
-        "Copy what a shared library lacks to it, the manifest last."
+        """Copy what a shared library lacks to it, the manifest last.
+
+        Parameters
+        ----------
+        url : str
+            A folder or object storage; an http address cannot be written
+        progress : bool, default=True
+            Show a bar
+
+        Returns
+        -------
+        str
+            `digest` of the shared library, this one and what was there before
+        """
         return _push(self.folder, self._sizes(), url, progress)
 
 # %% ../nbs/40_library.ipynb #63d89517
@@ -469,11 +606,25 @@ def _push(folder: ShardFolder, sizes: Mapping[str, int], url: str, progress: boo
 
 # %% ../nbs/40_library.ipynb #47d4d556
 class Library(SharedShelf):
-    "A folder of source models: search it, read models by id, add to it, share it."
+    """A folder of source models: search it, read models by id, add to it, share it.
+
+    Parameters
+    ----------
+    path : str | Path
+        The folder; made if it is not there
+    read_only : bool, default=False
+        Never write to it; the folder must be there
+    """
 
     @classmethod
     def starter(cls) -> Library: # Read-only
-        "Open the library that comes with the package."
+        """Open the library that comes with the package.
+
+        Returns
+        -------
+        Library
+            Read-only
+        """
         path = Path(str(files("mltransfer"))) / "starter"
         if not path.is_dir():
             lacking = "this installation of mltransfer has no starter library"
@@ -491,7 +642,30 @@ class Library(SharedShelf):
         min_rows: int | None = None, # Fewest training rows
         limit: int | None = None, # Most rows returned; all if `None`
     ) -> pd.DataFrame: # One row per model and property, indexed by id, the smallest error first
-        "Search the cards."
+        """Search the cards.
+
+        Parameters
+        ----------
+        property : str | None, default=None
+            Exact name, e.g. "heat capacity"
+        kind : Kind | None, default=None
+            What a row is
+        data : str | None, default=None
+            Name of the data set
+        licence : str | None, default=None
+            Exactly as in the card
+        max_error : float | None, default=None
+            Largest MAE as a share of the MAE of the median, e.g. 0.5
+        min_rows : int | None, default=None
+            Fewest training rows
+        limit : int | None, default=None
+            Most rows returned; all if `None`
+
+        Returns
+        -------
+        pd.DataFrame
+            One row per model and property, indexed by id, the smallest error first
+        """
         self._update()
         names = {"property": property, "kind": kind, "data": data, "licence": licence}
         return query(self.catalogue, names, max_error=max_error, min_rows=min_rows, limit=limit)
@@ -500,7 +674,18 @@ class Library(SharedShelf):
         self,
         ids: Iterable[str], # Of models; a `query` gives them as its index
     ) -> list[SourceModel]: # In the order of `ids`
-        "Read several models; each shard is opened once."
+        """Read several models; each shard is opened once.
+
+        Parameters
+        ----------
+        ids : Iterable[str]
+            Of models; a `query` gives them as its index
+
+        Returns
+        -------
+        list[SourceModel]
+            In the order of `ids`
+        """
         return _load(self, read_ids(ids))
 
     def __getitem__(self, model_id: str) -> SourceModel: return self.load([model_id])[0]
@@ -514,7 +699,13 @@ class Library(SharedShelf):
         self,
         ids: Iterable[str], # Of models of one featurizer
     ) -> SourceBatch:
-        "Read several models that run as one."
+        """Read several models that run as one.
+
+        Parameters
+        ----------
+        ids : Iterable[str]
+            Of models of one featurizer
+        """
         return SourceBatch(self.load(ids))
 
     def hidden(
@@ -523,7 +714,22 @@ class Library(SharedShelf):
         X: Iterable[Any], # Raw inputs, or their table of shape (n_samples, n_inputs)
         layer: Layer = -1, # Number of the hidden layer, -1 is the last; or "output"
     ) -> list[NDArray[np.float32]]: # Per model an array of shape (n_samples, n_units)
-        "Read one hidden layer of several models."
+        """Read one hidden layer of several models.
+
+        Parameters
+        ----------
+        ids : Iterable[str]
+            Of models of one featurizer
+        X : Iterable[Any]
+            Raw inputs, or their table of shape (n_samples, n_inputs)
+        layer : Layer, default=-1
+            Number of the hidden layer, -1 is the last; or "output"
+
+        Returns
+        -------
+        list[NDArray[np.float32]]
+            Per model an array of shape (n_samples, n_units)
+        """
         return self.batch(ids).hidden(X, layer)
 
     def add(
@@ -533,7 +739,22 @@ class Library(SharedShelf):
         half: bool = False, # Keep weights in half precision
         shard_size: int = 400, # Most models in one shard; a small number pads less
     ) -> list[str]: # Their ids, in the order of `sources`
-        "Store models; each shard that is written stays, whatever happens afterwards."
+        """Store models; each shard that is written stays, whatever happens afterwards.
+
+        Parameters
+        ----------
+        sources : Iterable[SourceModel]
+            New models; those that are here already are left out
+        half : bool, default=False
+            Keep weights in half precision
+        shard_size : int, default=400
+            Most models in one shard; a small number pads less
+
+        Returns
+        -------
+        list[str]
+            Their ids, in the order of `sources`
+        """
         if self.read_only: raise PermissionError(f"the library {self.path.name!r} is read-only")
         return _add(self, list(sources), half, shard_size)
 
@@ -549,7 +770,18 @@ class Library(SharedShelf):
 def read_ids(
     ids: Iterable[str], # Of models; a `query` gives them as its index
 ) -> list[str]: # The same, as a list
-    "Return ids as a list; a lone one and a whole table are slips."
+    """Return ids as a list; a lone one and a whole table are slips.
+
+    Parameters
+    ----------
+    ids : Iterable[str]
+        Of models; a `query` gives them as its index
+
+    Returns
+    -------
+    list[str]
+        The same, as a list
+    """
     wrong = f"ids must be a list, got {'a' if isinstance(ids, pd.DataFrame) else 'the'}"
     if isinstance(ids, str): raise ValueError(f"{wrong} str {ids!r:.40}; put it in a list")
     if isinstance(ids, pd.DataFrame):

@@ -20,7 +20,20 @@ def check_prediction(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: # Both, as finite 1-d arrays of one length
-    "Return measured and predicted values, or say which rows are wrong."
+    """Return measured and predicted values, or say which rows are wrong.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], NDArray[np.float64]]
+        Both, as finite 1-d arrays of one length
+    """
     y, prediction = check_target(y, n_min=1), np.asarray(prediction, dtype=float)
     if prediction.shape != y.shape:
         raise ValueError(f"prediction has shape {prediction.shape}, but y has shape {y.shape}")
@@ -35,7 +48,20 @@ def mae(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
 ) -> float: # In the unit of `y`, >= 0
-    "Return the mean absolute error."
+    """Return the mean absolute error.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        In the unit of `y`, >= 0
+    """
     return float(mean_absolute_error(*check_prediction(y, prediction)))
 
 # %% ../nbs/11_metrics.ipynb #41481340
@@ -43,7 +69,20 @@ def rmse(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
 ) -> float: # In the unit of `y`, at least the MAE
-    "Return the root mean squared error, which counts large errors more."
+    """Return the root mean squared error, which counts large errors more.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        In the unit of `y`, at least the MAE
+    """
     return float(root_mean_squared_error(*check_prediction(y, prediction)))
 
 # %% ../nbs/11_metrics.ipynb #cebbdcb3
@@ -52,7 +91,22 @@ def mae_over_baseline(
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
     y_train: ArrayLike | float, # Training targets, or the one value that the baseline predicts
 ) -> float: # >= 0; NaN if every row of `y` is the baseline's value
-    "Return the MAE divided by the MAE of the median of the training targets."
+    """Return the MAE divided by the MAE of the median of the training targets.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+    y_train : ArrayLike | float
+        Training targets, or the one value that the baseline predicts
+
+    Returns
+    -------
+    float
+        >= 0; NaN if every row of `y` is the baseline's value
+    """
     y, prediction = check_prediction(y, prediction)
     baseline = np.median(check_target(np.atleast_1d(y_train), n_min=1))
     error = np.abs(y - baseline).mean()
@@ -63,7 +117,20 @@ def r2(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
 ) -> float: # At most 1; NaN for one row or a constant `y`
-    "Return the coefficient of determination."
+    """Return the coefficient of determination.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        At most 1; NaN for one row or a constant `y`
+    """
     y, prediction = check_prediction(y, prediction)
     return float(r2_score(y, prediction)) if np.ptp(y) > 0 else np.nan
 
@@ -72,7 +139,20 @@ def spearman(
     y: ArrayLike, # Measured property, shape (n_samples,)
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
 ) -> float: # From -1 to 1; NaN if either side is constant
-    "Return Spearman's rank correlation."
+    """Return Spearman's rank correlation.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        From -1 to 1; NaN if either side is constant
+    """
     y, prediction = check_prediction(y, prediction)
     varies = np.ptp(y) > 0 and np.ptp(prediction) > 0
     return float(spearmanr(y, prediction).statistic) if varies else np.nan
@@ -83,7 +163,22 @@ def scores(
     prediction: ArrayLike, # Predicted property, shape (n_samples,)
     y_train: ArrayLike | float | None = None, # As in `mae_over_baseline`; without it, left out
 ) -> dict[str, float]: # Name and value of each score
-    "Return every score of a prediction."
+    """Return every score of a prediction.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    prediction : ArrayLike
+        Predicted property, shape (n_samples,)
+    y_train : ArrayLike | float | None, default=None
+        As in `mae_over_baseline`; without it, left out
+
+    Returns
+    -------
+    dict[str, float]
+        Name and value of each score
+    """
     table = {f.__name__: f(y, prediction) for f in (mae, rmse, r2, spearman)}
     if y_train is not None: table["mae_over_baseline"] = mae_over_baseline(y, prediction, y_train)
     return table
@@ -93,7 +188,20 @@ def check_interval(
     low: ArrayLike, # Lower bounds, in the unit of the property, shape (n_samples,)
     high: ArrayLike, # Upper bounds, shape (n_samples,)
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: # Both, as arrays
-    "Return both bounds, or say which rows are no interval."
+    """Return both bounds, or say which rows are no interval.
+
+    Parameters
+    ----------
+    low : ArrayLike
+        Lower bounds, in the unit of the property, shape (n_samples,)
+    high : ArrayLike
+        Upper bounds, shape (n_samples,)
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], NDArray[np.float64]]
+        Both, as arrays
+    """
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     if low.ndim != 1 or low.shape != high.shape or not len(low):
         raise ValueError("bounds must be 1-d, of one length, and not empty; "
@@ -109,7 +217,22 @@ def coverage(
     low: ArrayLike, # Lower bounds, in the unit of `y`, shape (n_samples,)
     high: ArrayLike, # Upper bounds, shape (n_samples,)
 ) -> float: # From 0 to 1
-    "Return the share of measured values inside their interval, bounds included."
+    """Return the share of measured values inside their interval, bounds included.
+
+    Parameters
+    ----------
+    y : ArrayLike
+        Measured property, shape (n_samples,)
+    low : ArrayLike
+        Lower bounds, in the unit of `y`, shape (n_samples,)
+    high : ArrayLike
+        Upper bounds, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        From 0 to 1
+    """
     y, (low, high) = check_target(y, n_min=1), check_interval(low, high)
     if len(y) != len(low): raise ValueError(f"y has {len(y)} rows, but there are {len(low)} intervals")
     return float(np.mean((low <= y) & (y <= high)))
@@ -119,6 +242,19 @@ def interval_width(
     low: ArrayLike, # Lower bounds, in the unit of the property, shape (n_samples,)
     high: ArrayLike, # Upper bounds, shape (n_samples,)
 ) -> float: # In the unit of the property, >= 0
-    "Return the mean width of the intervals."
+    """Return the mean width of the intervals.
+
+    Parameters
+    ----------
+    low : ArrayLike
+        Lower bounds, in the unit of the property, shape (n_samples,)
+    high : ArrayLike
+        Upper bounds, shape (n_samples,)
+
+    Returns
+    -------
+    float
+        In the unit of the property, >= 0
+    """
     low, high = check_interval(low, high)
     return float(np.mean(high - low))

@@ -19,7 +19,15 @@ __all__ = ['RDKitDescriptors', 'Constitution']
 
 # %% ../nbs/22_molecule.ipynb #b09d5c55
 class RDKitDescriptors(UnitFeaturizer):
-    "Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts."
+    """Compute RDKit's two-dimensional descriptors: masses, charges, areas, counts.
+
+    Parameters
+    ----------
+    descriptors : Sequence[str] | None, default=None
+        Names in `rdkit.Chem.Descriptors.descList`; all but Ipc if `None`
+    repeat : Repeat, default="oligomer"
+        What stands for a repeat unit
+    """
 
     _what = "molecules with these descriptors"
 
@@ -69,7 +77,13 @@ _GROUPS = { # SMARTS. A ring has at most eight atoms here, so the artificial rin
 
 
 class Constitution(UnitFeaturizer):
-    "Count atoms and groups in moles per kilogram."
+    """Count atoms and groups in moles per kilogram.
+
+    Parameters
+    ----------
+    coarse : bool, default=False
+        The fewer columns of version 0.1.0, without ions and without metals of their own
+    """
 
     _what = "SMILES"
 

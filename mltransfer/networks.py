@@ -24,7 +24,17 @@ _ACTIVATIONS = {"relu": nn.functional.relu, "leaky_relu": nn.functional.leaky_re
 
 # %% ../nbs/12_networks.ipynb #15652860
 class Network(nn.Module):
-    "What all networks that take descriptors have in common."
+    """What all networks that take descriptors have in common.
+
+    Parameters
+    ----------
+    widths : Sequence[int]
+        Inputs, hidden layers, outputs: at least one hidden layer, all > 0
+    activation : Activation, default="relu"
+        Non-linearity after every hidden layer
+    dropout : float | Sequence[float], default=0.0
+        Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+    """
 
     def __init__(
         self,
@@ -59,7 +69,20 @@ class Network(nn.Module):
         random_state: int, # Seed of dropout and of the order of rows
         device: torch.device = torch.device("cpu"), # Where the network is trained
     ) -> Iterator[torch.Generator]: # On the processor, for the order of rows
-        "Draw dropout from a generator of its own within a `with` block."
+        """Draw dropout from a generator of its own within a `with` block.
+
+        Parameters
+        ----------
+        random_state : int
+            Seed of dropout and of the order of rows
+        device : torch.device, default=torch.device("cpu")
+            Where the network is trained
+
+        Returns
+        -------
+        Iterator[torch.Generator]
+            On the processor, for the order of rows
+        """
         order = torch.Generator().manual_seed(random_state)
         on_gpu = device.type == "cuda" # masks are drawn where they are used
         own = torch.Generator(device).manual_seed(random_state) if on_gpu else order
@@ -72,7 +95,19 @@ class Network(nn.Module):
 
 # %% ../nbs/12_networks.ipynb #6c8eeb9f
 class MLP(Network):
-    "A fully connected network: hidden layers and a linear head."
+    """A fully connected network: hidden layers and a linear head.
+
+    Parameters
+    ----------
+    widths : Sequence[int]
+        Inputs, hidden layers, outputs: at least one hidden layer, all > 0
+    activation : Activation, default="relu"
+        Non-linearity after every hidden layer
+    dropout : float | Sequence[float], default=0.0
+        Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+    generator : torch.Generator | None, default=None
+        Source of the first weights; PyTorch's if `None`
+    """
 
     def __init__(
         self,
@@ -112,7 +147,24 @@ def build(
     dropout: float = 0.0, # Share of hidden units silenced in training, 0 to below 1
     random_state: int = 0, # Seed of the initial weights
 ) -> MLP: # An untrained network
-    "Build a network with seeded weights; the global generator is left as it was."
+    """Build a network with seeded weights; the global generator is left as it was.
+
+    Parameters
+    ----------
+    widths : Sequence[int]
+        Inputs, hidden layers, outputs
+    activation : Activation, default="relu"
+        Non-linearity after every hidden layer
+    dropout : float, default=0.0
+        Share of hidden units silenced in training, 0 to below 1
+    random_state : int, default=0
+        Seed of the initial weights
+
+    Returns
+    -------
+    MLP
+        An untrained network
+    """
     return MLP(widths, activation, dropout, torch.Generator().manual_seed(random_state))
 
 # %% ../nbs/12_networks.ipynb #e8d89463
@@ -125,7 +177,28 @@ def random_pyramid(
     last: tuple[int, int] = (10, 30), # Range of the last hidden layer
     random_state: int | np.random.Generator = 0, # Seed of the shape
 ) -> tuple[int, ...]: # Widths: inputs, hidden layers, outputs
-    "Draw the widths of a pyramid (Yamada 2019, NN setup 1 by default)."
+    """Draw the widths of a pyramid (Yamada 2019, NN setup 1 by default).
+
+    Parameters
+    ----------
+    n_in : int
+        Number of inputs
+    n_out : int, default=1
+        Number of outputs
+    depth : tuple[int, int], default=(3, 4)
+        Fewest and most hidden layers
+    first : int, default=400
+        Widest first hidden layer
+    last : tuple[int, int], default=(10, 30)
+        Range of the last hidden layer
+    random_state : int | np.random.Generator, default=0
+        Seed of the shape
+
+    Returns
+    -------
+    tuple[int, ...]
+        Widths: inputs, hidden layers, outputs
+    """
     if first <= last[1]: raise ValueError(f"the first layer (at most {first}) must be wider than the last (at most {last[1]})")
     rng = np.random.default_rng(random_state)
     end = int(rng.integers(last[0], last[1] + 1))
@@ -136,7 +209,19 @@ def random_pyramid(
 # %% ../nbs/12_networks.ipynb #15ab4d08
 @dataclass(frozen=True)
 class Recipe:
-    "How to draw the hidden layers of a network."
+    """How to draw the hidden layers of a network.
+
+    Attributes
+    ----------
+    hidden : Callable[[int, np.random.Generator], Sequence[int]]
+        From the number of inputs to hidden widths
+    activation : Activation, default="relu"
+        Non-linearity of the recipe
+    dropout : float | tuple[float, ...], default=0.0
+        Share silenced in training, one for all or one per hidden layer
+    kind : str, default="MLP"
+        Name in `NETWORKS`
+    """
     hidden: Callable[[int, np.random.Generator], Sequence[int]]  # From the number of inputs to hidden widths
     activation: Activation = "relu"  # Non-linearity of the recipe
     dropout: float | tuple[float, ...] = 0.0  # Share silenced in training, one for all or one per hidden layer
@@ -196,7 +281,26 @@ def random_spec(
     hidden: Sequence[int] | None = None, # Widths of the hidden layers instead of drawn ones
     random_state: int = 0, # Seed of the shape
 ) -> dict[str, Any]: # A description for `build_network`
-    "Draw the description of a network by a named recipe."
+    """Draw the description of a network by a named recipe.
+
+    Parameters
+    ----------
+    recipe : str
+        A name in `RECIPES`
+    n_in : int
+        Number of inputs
+    n_out : int, default=1
+        Number of outputs
+    hidden : Sequence[int] | None, default=None
+        Widths of the hidden layers instead of drawn ones
+    random_state : int, default=0
+        Seed of the shape
+
+    Returns
+    -------
+    dict[str, Any]
+        A description for `build_network`
+    """
     if recipe not in RECIPES: raise ValueError(f"unknown recipe {recipe!r}; known are {list(RECIPES)}")
     r = RECIPES[recipe]
     drawn = r.hidden(n_in, np.random.default_rng(random_state)) if hidden is None else hidden
@@ -205,7 +309,19 @@ def random_spec(
 
 # %% ../nbs/12_networks.ipynb #65ba6ae2
 class ResidualMLP(Network):
-    "A network in which every hidden layer adds to the one before it."
+    """A network in which every hidden layer adds to the one before it.
+
+    Parameters
+    ----------
+    widths : Sequence[int]
+        Inputs, equally wide hidden layers, outputs
+    activation : Activation, default="relu"
+        Non-linearity after every hidden layer
+    dropout : float | Sequence[float], default=0.0
+        Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+    generator : torch.Generator | None, default=None
+        Source of the first weights; PyTorch's if `None`
+    """
 
     def __init__(
         self,
@@ -255,7 +371,21 @@ class _Heads(nn.Module):
 
 
 class MultiTaskEncoder(ResidualMLP):
-    "A residual body that all properties share, and a small network of its own for each."
+    """A residual body that all properties share, and a small network of its own for each.
+
+    Parameters
+    ----------
+    widths : Sequence[int]
+        Inputs, equally wide hidden layers, number of properties
+    activation : Activation, default="relu"
+        Non-linearity after every hidden layer
+    dropout : float | Sequence[float], default=0.0
+        Share of hidden units silenced in training, 0 to below 1; also one per hidden layer
+    head : int, default=16
+        Hidden units of each property's own head, > 0
+    generator : torch.Generator | None, default=None
+        Source of the first weights; PyTorch's if `None`
+    """
 
     def __init__(
         self,
@@ -285,7 +415,22 @@ def build_network(
     *,
     random_state: int = 0, # Seed of the weights of an untrained network
 ) -> Network: # In evaluation mode if `state` is given
-    "Build a network from its description; whatever does not fit is refused with a `ValueError`."
+    """Build a network from its description; whatever does not fit is refused with a `ValueError`.
+
+    Parameters
+    ----------
+    spec : Mapping[str, Any]
+        What `spec()` or `random_spec` returned
+    state : Mapping[str, Any] | None, default=None
+        Weights by name, as tensors or arrays; untrained if `None`
+    random_state : int, default=0
+        Seed of the weights of an untrained network
+
+    Returns
+    -------
+    Network
+        In evaluation mode if `state` is given
+    """
     options = dict(spec)
     if (name := options.pop("name", None)) not in NETWORKS:
         raise ValueError(f"unknown network {name!r}; known are {list(NETWORKS)}")
@@ -306,7 +451,18 @@ def build_network(
 def register_network(
     network: type[Network], # Its constructor takes what its `spec` returns, and `generator`
 ) -> type[Network]: # The same, so that it may decorate the class
-    "Add a kind of network to the table, so that sources with it can be saved and opened."
+    """Add a kind of network to the table, so that sources with it can be saved and opened.
+
+    Parameters
+    ----------
+    network : type[Network]
+        Its constructor takes what its `spec` returns, and `generator`
+
+    Returns
+    -------
+    type[Network]
+        The same, so that it may decorate the class
+    """
     if not (isinstance(network, type) and issubclass(network, Network)):
         raise ValueError(f"{network!r:.60} does not inherit from Network")
     if _OURS.get(network.__name__, network) is not network:

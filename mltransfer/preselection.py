@@ -25,7 +25,17 @@ __all__ = []
 
 # %% ../nbs/63_preselection.ipynb #be06c2a0
 class Given(NamedTuple):
-    "Rows as they were given."
+    """Rows as they were given.
+
+    Attributes
+    ----------
+    rows : Any
+        Raw inputs, or a table of descriptors
+    conditions : NDArray[np.float64] | None
+        Numeric columns beside the material, shape (n_samples, k)
+    names : tuple[str, ...]
+        Of these columns
+    """
     rows: Any # Raw inputs, or a table of descriptors
     conditions: NDArray[np.float64] | None # Numeric columns beside the material, shape (n_samples, k)
     names: tuple[str, ...] # Of these columns
@@ -48,7 +58,22 @@ def read_given(
     material: str | None = None, # That column; found by itself if all others hold numbers
     names: tuple[str, ...] | None = None, # Conditions of `fit`, for new rows
 ) -> Given: # Materials and conditions apart
-    "Take a table with a column of materials apart."
+    """Take a table with a column of materials apart.
+
+    Parameters
+    ----------
+    X : Any
+        Raw inputs, a table of descriptors, or a table with one column of materials
+    material : str | None, default=None
+        That column; found by itself if all others hold numbers
+    names : tuple[str, ...] | None, default=None
+        Conditions of `fit`, for new rows
+
+    Returns
+    -------
+    Given
+        Materials and conditions apart
+    """
     if not isinstance(X, pd.DataFrame) or X.shape[1] < 2:
         if material is not None: raise ValueError("material names a column, so X must be a table")
         if names: raise ValueError(f"X lacks the conditions of fit: {', '.join(names)}; give a table")
@@ -72,7 +97,20 @@ def kind_of(
     row: Any, # A material
     of_sources: Collection[Kind], # What the sources read
 ) -> Kind: # What the row is taken for
-    "Tell what a row is; a bare word is a formula where sources read formulas."
+    """Tell what a row is; a bare word is a formula where sources read formulas.
+
+    Parameters
+    ----------
+    row : Any
+        A material
+    of_sources : Collection[Kind]
+        What the sources read
+
+    Returns
+    -------
+    Kind
+        What the row is taken for
+    """
     if hasattr(row, "lattice"): return "crystal"
     if isinstance(row, Mapping) and any(has_open_ends(str(part)) for part in row): return "polymer"
     if not isinstance(row, str): return "composition"
@@ -84,7 +122,20 @@ def material_keys(
     rows: Sequence[Any], # Raw inputs
     of_sources: Collection[Kind], # What the sources read
 ) -> list[tuple[Kind, str]]: # Kind and key of each
-    "Return the key of each row, or name the rows that have none."
+    """Return the key of each row, or name the rows that have none.
+
+    Parameters
+    ----------
+    rows : Sequence[Any]
+        Raw inputs
+    of_sources : Collection[Kind]
+        What the sources read
+
+    Returns
+    -------
+    list[tuple[Kind, str]]
+        Kind and key of each
+    """
     def read(row: Any) -> tuple[Kind, str]:
         kind = kind_of(row, of_sources)
         return kind, KEYS[kind](row)
@@ -92,7 +143,15 @@ def material_keys(
 
 
 class Copies(NamedTuple):
-    "Rows that models can tell apart."
+    """Rows that models can tell apart.
+
+    Attributes
+    ----------
+    first : NDArray[np.intp]
+        First row of each, shape (n_distinct,)
+    of : NDArray[np.intp]
+        Which of them each row is, shape (n_samples,)
+    """
     first: NDArray[np.intp] # First row of each, shape (n_distinct,)
     of: NDArray[np.intp] # Which of them each row is, shape (n_samples,)
 
@@ -100,7 +159,18 @@ class Copies(NamedTuple):
 def find_copies(
     *marks: Sequence[Any], # What tells rows apart, each of length n_samples
 ) -> Copies: # Distinct rows in the order of their first appearance
-    "Find rows that agree in all marks."
+    """Find rows that agree in all marks.
+
+    Parameters
+    ----------
+    *marks : Sequence[Any]
+        What tells rows apart, each of length n_samples
+
+    Returns
+    -------
+    Copies
+        Distinct rows in the order of their first appearance
+    """
     known: dict[Any, int] = {}
     of = np.array([known.setdefault(mark, len(known)) for mark in zip(*marks)], dtype=np.intp)
     return Copies(np.unique(of, return_index=True)[1], of)
@@ -113,7 +183,20 @@ def descriptor_blocks(
     X: DescriptorTables, # Rows
     source: SourceModel, # Whose descriptors are read
 ) -> Blocks: # One table per part of its featurizer
-    "Split the descriptor table of a source into the parts of its featurizer."
+    """Split the descriptor table of a source into the parts of its featurizer.
+
+    Parameters
+    ----------
+    X : DescriptorTables
+        Rows
+    source : SourceModel
+        Whose descriptors are read
+
+    Returns
+    -------
+    Blocks
+        One table per part of its featurizer
+    """
     table, out, end = X.of(source), {}, 0
     for part in featurizer_parts(source.featurizer):
         begin, end = end, end + len(build_featurizer([part]).get_feature_names_out())
@@ -126,7 +209,18 @@ def descriptor_blocks(
 def mean_predictions(
     found: Mapping[tuple[Any, ...], list[NDArray]], # Predictions of sources, by their tasks
 ) -> NDArray[np.float64]: # Shape (n_samples, n_tasks of all)
-    "Average the sources that predict the same; in logarithms where the task is learnt so."
+    """Average the sources that predict the same; in logarithms where the task is learnt so.
+
+    Parameters
+    ----------
+    found : Mapping[tuple[Any, ...], list[NDArray]]
+        Predictions of sources, by their tasks
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Shape (n_samples, n_tasks of all)
+    """
     means = []
     for tasks, tables in found.items():
         log = np.array([t.log for t in tasks])
@@ -140,7 +234,19 @@ KEPT = 256 # Sources that stay in memory
 
 
 class SourceReader:
-    "Reads sources piece by piece, or their untrained twins."
+    """Reads sources piece by piece, or their untrained twins.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    ids : Iterable[str] | None
+        Models of the library; all if `None`
+    null : bool, default=False
+        Read untrained twins
+    random_state : int, default=0
+        Seed of the twins
+    """
 
     def __init__(
         self,
@@ -193,7 +299,28 @@ def learnt_blocks(
     only: frozenset[str] | None = None, # Names of the wanted blocks; all if `None`
     encoders: Sequence[int] | None = None, # Positions of the sources in "hidden"; all if `None`
 ) -> tuple[Blocks, list[int]]: # Blocks, and the position of each table of "hidden"
-    "Read what does not look at the target: descriptors, \"hidden\" and \"predicted\"."
+    """Read what does not look at the target: descriptors, \"hidden\" and \"predicted\".
+
+    Parameters
+    ----------
+    reader : SourceReader
+        Of the sources
+    X : DescriptorTables
+        Rows
+    layers : Sequence[Layer], default=()
+        Which layers are shown to `see`
+    see : See | None, default=None
+        Is shown position, layer and activations of each piece
+    only : frozenset[str] | None, default=None
+        Names of the wanted blocks; all if `None`
+    encoders : Sequence[int] | None, default=None
+        Positions of the sources in "hidden"; all if `None`
+
+    Returns
+    -------
+    tuple[Blocks, list[int]]
+        Blocks, and the position of each table of "hidden"
+    """
     parts: Blocks = {}
     hidden, where, outputs = [], [], {}
     wanted = lambda *names: only is None or not only.isdisjoint(names)
@@ -226,7 +353,24 @@ def inner_folds(
     n_splits: int, # Folds, at least 2
     random_state: int | None, # Seed
 ) -> Folds: # The folds, then all rows without test rows
-    "Split rows into inner folds."
+    """Split rows into inner folds.
+
+    Parameters
+    ----------
+    n : int
+        Rows
+    groups : ArrayLike | None
+        Group of each row, never torn apart; each row its own if `None`
+    n_splits : int
+        Folds, at least 2
+    random_state : int | None
+        Seed
+
+    Returns
+    -------
+    Folds
+        The folds, then all rows without test rows
+    """
     if n < 2 * n_splits: raise ValueError(f"n_splits={n_splits} needs at least {2 * n_splits} rows, got {n}")
     whole = (np.arange(n), np.arange(0))
     codes = check_groups(groups, n) # names rows without a group
@@ -238,7 +382,19 @@ def inner_folds(
 
 
 class Screen:
-    "Ridge regressions on all sources and layers, within each fold."
+    """Ridge regressions on all sources and layers, within each fold.
+
+    Parameters
+    ----------
+    y : NDArray[np.float64]
+        Labels, shape (n_samples,)
+    folds : Folds
+        From `inner_folds`
+    weight : NDArray[np.float64] | None, default=None
+        Of each row
+    beside : NDArray[np.floating] | None, default=None
+        Columns that every regression reads too
+    """
 
     def __init__(
         self,
@@ -293,7 +449,28 @@ def mixing_weights(
     pull: float = 0.1, # Relative rise in error that a share of 0 or 1 must make good, times four
     sample_weight: NDArray[np.float64] | None = None, # Of each row, shape (n_samples,)
 ) -> NDArray[np.float64]: # Non-negative, sum 1, shape (n_candidates,)
-    "Weigh the best direct and the best transfer candidates."
+    """Weigh the best direct and the best transfer candidates.
+
+    Parameters
+    ----------
+    predictions : NDArray[np.float64]
+        Out of fold, shape (n_candidates, n_samples)
+    kinds : Sequence[str]
+        "direct" or "transfer"; candidates of any other kind are never used
+    y : NDArray[np.float64]
+        Target, shape (n_samples,)
+    average : tuple[int, int], default=(3, 10)
+        How many direct and how many transfer candidates are averaged
+    pull : float, default=0.1
+        Relative rise in error that a share of 0 or 1 must make good, times four
+    sample_weight : NDArray[np.float64] | None, default=None
+        Of each row, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Non-negative, sum 1, shape (n_candidates,)
+    """
     mean = lambda errors: np.average(errors, axis=1, weights=sample_weight)
     errors, kinds = mean(np.abs(predictions - y)), np.asarray(kinds)
     weights = {}
@@ -318,7 +495,28 @@ def crossed_error(
     average: tuple[int, int], # As of `mixing_weights`
     sample_weight: NDArray[np.float64] | None = None, # Of each row
 ) -> float: # Mean absolute error in the unit of `y`
-    "Estimate the error of a mixture whose weights have not seen the fold that they are judged on."
+    """Estimate the error of a mixture whose weights have not seen the fold that they are judged on.
+
+    Parameters
+    ----------
+    predictions : NDArray[np.float64]
+        Out of fold, shape (n_candidates, n_samples)
+    kinds : Sequence[str]
+        As of `mixing_weights`
+    y : NDArray[np.float64]
+        Target
+    folds : Folds
+        From `inner_folds`
+    average : tuple[int, int]
+        As of `mixing_weights`
+    sample_weight : NDArray[np.float64] | None, default=None
+        Of each row
+
+    Returns
+    -------
+    float
+        Mean absolute error in the unit of `y`
+    """
     errors = np.empty(len(y))
     for train, test in folds[:-1]:
         own = None if sample_weight is None else sample_weight[train]
@@ -334,7 +532,20 @@ def left_out(
     blocks: Sequence[NDArray[np.floating]], # Tables of descriptors, each of shape (n_samples, n_columns)
     y: NDArray[np.float64], # Target, shape (n_samples,)
 ) -> NDArray[np.float64]: # Shape (n_samples,)
-    "Predict each row without it, by kernel ridge regression in closed form."
+    """Predict each row without it, by kernel ridge regression in closed form.
+
+    Parameters
+    ----------
+    blocks : Sequence[NDArray[np.floating]]
+        Tables of descriptors, each of shape (n_samples, n_columns)
+    y : NDArray[np.float64]
+        Target, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Shape (n_samples,)
+    """
     columns = column_ranges(t.shape[1] for t in blocks)
     return KernelRidgeCV(blocks=columns).fit(np.hstack(blocks), y).loo_
 
@@ -344,7 +555,22 @@ def spans_decades(
     y: NDArray[np.float64], # Target, shape (n_samples,)
     log: bool | Literal["auto"] = "auto", # Say so, or let the rows decide
 ) -> bool: # Whether everything is done in decades
-    "Decide whether a target is learnt and judged as its logarithm."
+    """Decide whether a target is learnt and judged as its logarithm.
+
+    Parameters
+    ----------
+    blocks : Sequence[NDArray[np.floating]]
+        Tables of descriptors, each of shape (n_samples, n_columns)
+    y : NDArray[np.float64]
+        Target, shape (n_samples,)
+    log : bool | Literal["auto"], default="auto"
+        Say so, or let the rows decide
+
+    Returns
+    -------
+    bool
+        Whether everything is done in decades
+    """
     if log != "auto":
         if log: log_target(y) # names the rows that have no logarithm
         return bool(log)
@@ -354,7 +580,15 @@ def spans_decades(
 
 # %% ../nbs/63_preselection.ipynb #e9641d2b
 class Labels:
-    "Labels of a target, value or logarithm; predictions stay within one range of what was seen."
+    """Labels of a target, value or logarithm; predictions stay within one range of what was seen.
+
+    Parameters
+    ----------
+    y : NDArray[np.float64]
+        Target
+    log : bool
+        Learn the logarithm
+    """
 
     def __init__(
         self,
@@ -374,7 +608,20 @@ def choose_labels(
     blocks: Sequence[NDArray[np.floating]], # Tables of descriptors
     y: NDArray[np.float64], # Target
 ) -> Labels: # Of least closed-form error
-    "Learn the logarithm of a wide positive target if that lowers its error in the unit of the target."
+    """Learn the logarithm of a wide positive target if that lowers its error in the unit of the target.
+
+    Parameters
+    ----------
+    blocks : Sequence[NDArray[np.floating]]
+        Tables of descriptors
+    y : NDArray[np.float64]
+        Target
+
+    Returns
+    -------
+    Labels
+        Of least closed-form error
+    """
     if y.min() <= 0 or y.max() < 3 * y.min(): return Labels(y, log=False)
     both = [Labels(y, log=False), Labels(y, log=True)]
     return min(both, key=lambda s: np.abs(s.back(left_out(blocks, s.y)) - y).mean())

@@ -98,7 +98,20 @@ def join(
     data: Dataset | Iterable[Dataset], # Data sets whose raw inputs the same descriptors read
     exclude: Iterable[str] = (), # Keys or groups of materials that no source may see
 ) -> tuple[pd.Series, pd.DataFrame]: # Inputs, and labels (a column per data set); indexed by key
-    "Join data sets into one row per material; repeated measurements become their median."
+    """Join data sets into one row per material; repeated measurements become their median.
+
+    Parameters
+    ----------
+    data : Dataset | Iterable[Dataset]
+        Data sets whose raw inputs the same descriptors read
+    exclude : Iterable[str], default=()
+        Keys or groups of materials that no source may see
+
+    Returns
+    -------
+    tuple[pd.Series, pd.DataFrame]
+        Inputs, and labels (a column per data set); indexed by key
+    """
     data = _as_list(data)
     names = [d.name for d in data]
     if len(set(names)) < len(data): raise ValueError(f"data sets need distinct names, got {names}")
@@ -457,7 +470,44 @@ def pretrain(
     n_jobs: int = 1, # Worker processes; -1 for all cores
     **how: Any, # `stack`, `device`, `checkpoint` and `progress` of `train_many`
 ) -> list[SourceModel]: # The sources, each with its card
-    "Train source models on one or several properties at once."
+    """Train source models on one or several properties at once.
+
+    Parameters
+    ----------
+    data : Dataset | Iterable[Dataset]
+        One data set per output; one only if there is no network
+    featurizer : TransformerMixin
+        Turns raw inputs into descriptors
+    recipe : str, default="yamada-1"
+        In `networks.RECIPES`, "cgcnn", "forest", "boosting", "elastic net"
+    n_models : int, default=1
+        How many models, > 0
+    hidden : Sequence[int] | None, default=None
+        Widths of the hidden layers; drawn per network if `None`
+    n_columns : tuple[int, int] | None, default=None
+        Fewest and most descriptors drawn; all if `None`
+    exclude : Iterable[str], default=()
+        Keys or groups of materials that no source may see
+    groups : Callable[[pd.Series], ArrayLike] | None, default=None
+        Names groups to keep whole in splits
+    transform : Literal["task", "standard", "log1p", "yeo-johnson", "auto"], default="task"
+        Of labels
+    forest : int, default=0
+        Trees of the forest whose errors stand in the card; none if 0, or for graphs
+    schedule : Schedule, default=Schedule()
+        How to train networks
+    random_state : int | None, default=0
+        Seed of everything; `None` draws one, which the card keeps
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    **how : Any
+        `stack`, `device`, `checkpoint` and `progress` of `train_many`
+
+    Returns
+    -------
+    list[SourceModel]
+        The sources, each with its card
+    """
     data = _as_list(data)
     random_state = settled(random_state)
     _check_recipe(recipe, len(data), hidden, how)

@@ -33,7 +33,13 @@ class OtherKind(ValueError):
 
 # %% ../nbs/54_rank.ipynb #0f053e01
 class DescriptorTables:
-    "The descriptor table that each source reads, computed once per featurizer."
+    """The descriptor table that each source reads, computed once per featurizer.
+
+    Parameters
+    ----------
+    X : ArrayLike | Iterable[Any]
+        Raw inputs, or the descriptor table that all sources read
+    """
 
     def __init__(
         self,
@@ -60,7 +66,20 @@ class DescriptorTables:
         *,
         alone: bool = False, # Never compute what the other rows need
     ) -> DescriptorTables: # Of these rows
-        "Choose some rows; what was computed for all of them is not computed again."
+        """Choose some rows; what was computed for all of them is not computed again.
+
+        Parameters
+        ----------
+        rows : Sequence[int]
+            Positions
+        alone : bool, default=False
+            Never compute what the other rows need
+
+        Returns
+        -------
+        DescriptorTables
+            Of these rows
+        """
         chosen = _safe_indexing(self.X, list(rows)) if self.given else [self.X[i] for i in rows]
         some = DescriptorTables(chosen)
         if not alone: some._of = self, rows
@@ -70,7 +89,18 @@ class DescriptorTables:
         self,
         source: SourceModel, # One that is `tabular`; a `CrystalSource` reads graphs
     ) -> NDArray[np.float32]: # Shape (n_samples, n_features)
-        "Return the table of one source."
+        """Return the table of one source.
+
+        Parameters
+        ----------
+        source : SourceModel
+            One that is `tabular`; a `CrystalSource` reads graphs
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n_samples, n_features)
+        """
         if not source.tabular:
             reads = f"{source} reads graphs of crystals and no table"
             raise ValueError(f"{reads}; read it with FrozenFeatures or SourcePrediction")
@@ -101,7 +131,22 @@ def read_layers(
     X: DescriptorTables, # Of the target's materials
     layers: Sequence[Layer] | None = None, # Hidden layers (0, -1, ...), "output"; all if `None`
 ) -> list[tuple[int, Layer, NDArray[np.float32]]]: # Position, layer, table (n_samples, n_units)
-    "Read the layers that each source has; one without hidden layers gives its predictions only."
+    """Read the layers that each source has; one without hidden layers gives its predictions only.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        A few sources
+    X : DescriptorTables
+        Of the target's materials
+    layers : Sequence[Layer] | None, default=None
+        Hidden layers (0, -1, ...), "output"; all if `None`
+
+    Returns
+    -------
+    list[tuple[int, Layer, NDArray[np.float32]]]
+        Position, layer, table (n_samples, n_units)
+    """
     out: list[tuple[int, Layer, NDArray[np.float32]]] = []
     for i, source in enumerate(sources):
         table = X.of(source)
@@ -125,7 +170,20 @@ def expected_best(
     errors: ArrayLike, # One error per source, shape (n_sources,)
     m: int, # How many sources are drawn, 1 to n_sources
 ) -> float: # In the unit of `errors`
-    "Return the expected smallest error among `m` sources drawn at random."
+    """Return the expected smallest error among `m` sources drawn at random.
+
+    Parameters
+    ----------
+    errors : ArrayLike
+        One error per source, shape (n_sources,)
+    m : int
+        How many sources are drawn, 1 to n_sources
+
+    Returns
+    -------
+    float
+        In the unit of `errors`
+    """
     x = np.sort(np.asarray(errors, dtype=float))
     n = len(x)
     if not 1 <= m <= n: raise ValueError(f"m must lie between 1 and the {n} errors, got {m}")
@@ -137,7 +195,20 @@ def untrained_like(
     source: SourceModel, # A trained network
     random_state: int, # Seed of the weights
 ) -> SourceModel: # Same shape, descriptors and scaling, initial weights
-    "Return the same network before any training."
+    """Return the same network before any training.
+
+    Parameters
+    ----------
+    source : SourceModel
+        A trained network
+    random_state : int
+        Seed of the weights
+
+    Returns
+    -------
+    SourceModel
+        Same shape, descriptors and scaling, initial weights
+    """
     twin = source.untrained(random_state)
     if twin is not None: return twin
     only = "only networks that read a table of descriptors have"
@@ -148,7 +219,20 @@ def source_names(
     sources: Sequence[SourceModel] | Library, # Source models, or a library of them
     ids: Iterable[str] | None = None, # Models of the library; all if `None`
 ) -> list[Any]: # Ids without repetition, or positions
-    "Name the sources that take part."
+    """Name the sources that take part.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    ids : Iterable[str] | None, default=None
+        Models of the library; all if `None`
+
+    Returns
+    -------
+    list[Any]
+        Ids without repetition, or positions
+    """
     if isinstance(sources, Library):
         names: list[Any] = list(dict.fromkeys(sources if ids is None else read_ids(ids)))
     elif ids is not None: raise ValueError("ids are given, but sources is not a Library")
@@ -165,7 +249,22 @@ def source_pieces(
     names: Sequence[Any], # From `source_names`
     size: int = 64, # Most sources at a time
 ) -> Iterator[tuple[int, list[SourceModel]]]: # Position of the first, and the sources
-    "Read sources a few dozen at a time."
+    """Read sources a few dozen at a time.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    names : Sequence[Any]
+        From `source_names`
+    size : int, default=64
+        Most sources at a time
+
+    Returns
+    -------
+    Iterator[tuple[int, list[SourceModel]]]
+        Position of the first, and the sources
+    """
     for i in range(0, len(names), size):
         some = names[i : i + size]
         yield i, sources.load(some) if isinstance(sources, Library) else [sources[k] for k in some]
@@ -238,7 +337,30 @@ def rank(
     n_null: int = 100, # Most untrained networks for comparison; none if 0
     random_state: int | None = 0, # Seed of the untrained networks; `None` draws one
 ) -> pd.DataFrame: # A row per source and layer, and the rows beside them, best first
-    "Order sources by the leave-one-out error of a ridge regression on each layer."
+    """Order sources by the leave-one-out error of a ridge regression on each layer.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library of them
+    X : ArrayLike | Iterable[Any]
+        Raw inputs, or the descriptors if all sources read the same
+    y : ArrayLike
+        Target, shape (n_samples,)
+    ids : Iterable[str] | None, default=None
+        Models of the library (index of a `query`); all if `None`
+    layers : Sequence[Layer] | None, default=None
+        Hidden layers and "output"; all if `None`
+    n_null : int, default=100
+        Most untrained networks for comparison; none if 0
+    random_state : int | None, default=0
+        Seed of the untrained networks; `None` draws one
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per source and layer, and the rows beside them, best first
+    """
     X = DescriptorTables(X)
     y = check_target(y, 5, varies=True)
     if len(X) != len(y): raise ValueError(f"X has {len(X)} rows, but y has {len(y)}")

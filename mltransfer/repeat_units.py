@@ -28,7 +28,20 @@ def chain(
     smiles: str, # Repeat unit with two open ends `*`
     n: int, # How many shortest units, >= 1
 ) -> Chem.Mol: # A linear chain of `n` units that still has its two `*`
-    "Join `n` shortest repeat units head to tail."
+    """Join `n` shortest repeat units head to tail.
+
+    Parameters
+    ----------
+    smiles : str
+        Repeat unit with two open ends `*`
+    n : int
+        How many shortest units, >= 1
+
+    Returns
+    -------
+    Chem.Mol
+        A linear chain of `n` units that still has its two `*`
+    """
     return _join(_shortest(smiles), n)
 
 
@@ -71,7 +84,20 @@ def ring(
     smiles: str, # Repeat unit with two open ends `*`
     backbone: int = 12, # Fewest backbone atoms in the ring
 ) -> Chem.Mol: # The closed ring, without `*`
-    "Close the shortest repeat unit into a ring of k units, k >= 3."
+    """Close the shortest repeat unit into a ring of k units, k >= 3.
+
+    Parameters
+    ----------
+    smiles : str
+        Repeat unit with two open ends `*`
+    backbone : int, default=12
+        Fewest backbone atoms in the ring
+
+    Returns
+    -------
+    Chem.Mol
+        The closed ring, without `*`
+    """
     return Chem.Mol(_ring(_shortest_key(smiles), backbone))
 
 
@@ -98,7 +124,20 @@ def read_molecule(
     smiles: str, # A molecule, or a repeat unit with two open ends `*`
     repeat: Repeat = "ring", # What stands for a repeat unit
 ) -> Chem.Mol: # A closed-shell molecule without `*`
-    "Read a row: a molecule as it is, a repeat unit as the molecule that stands for it."
+    """Read a row: a molecule as it is, a repeat unit as the molecule that stands for it.
+
+    Parameters
+    ----------
+    smiles : str
+        A molecule, or a repeat unit with two open ends `*`
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+
+    Returns
+    -------
+    Chem.Mol
+        A closed-shell molecule without `*`
+    """
     if repeat not in Repeat.__args__:
         raise ValueError(f"repeat must be one of {Repeat.__args__}, got {repeat!r}")
     is_unit = is_copolymer(smiles) or isinstance(smiles, str) and has_open_ends(smiles)
@@ -113,7 +152,18 @@ def read_molecule(
 def mass_fractions(
     row: str | Mapping[str, float], # A repeat unit, or a copolymer: mole fraction of each unit
 ) -> dict[str, float]: # Mass fraction of each shortest unit, by its key without stereo marks
-    "Return the repeat units of a polymer with their mass fractions."
+    """Return the repeat units of a polymer with their mass fractions.
+
+    Parameters
+    ----------
+    row : str | Mapping[str, float]
+        A repeat unit, or a copolymer: mole fraction of each unit
+
+    Returns
+    -------
+    dict[str, float]
+        Mass fraction of each shortest unit, by its key without stereo marks
+    """
     moles = shortest_units(row, stereo=False)
     masses = {unit: x * MolWt(Chem.MolFromSmiles(unit)) for unit, x in moles.items()}
     total = sum(masses.values())
@@ -125,7 +175,22 @@ def draw(
     repeat: Repeat = "ring", # What stands for a repeat unit
     legends: list[str] | None = None, # A name under each picture; the row if `None`
 ) -> Image: # Shown by a notebook
-    "Draw the molecules that stand for rows, four in a line."
+    """Draw the molecules that stand for rows, four in a line.
+
+    Parameters
+    ----------
+    smiles : list[str | Mapping[str, float]]
+        Molecules, repeat units or copolymers
+    repeat : Repeat, default="ring"
+        What stands for a repeat unit
+    legends : list[str] | None, default=None
+        A name under each picture; the row if `None`
+
+    Returns
+    -------
+    Image
+        Shown by a notebook
+    """
     from rdkit.Chem import Draw
     units = [shortest_units(row) if is_copolymer(row) else [row] for row in smiles]
     mols = [reduce(Chem.CombineMols, [read_molecule(u, repeat) for u in row]) for row in units]
@@ -158,7 +223,20 @@ def check_kind(
     rows: Iterable[Any], # Raw inputs, shape (n_samples,)
     kinds: Kind | Collection[Kind], # What a row may be
 ) -> list[Any]: # The rows as a list
-    "Return the rows, or name all that are of another kind, such as monomers among repeat units."
+    """Return the rows, or name all that are of another kind, such as monomers among repeat units.
+
+    Parameters
+    ----------
+    rows : Iterable[Any]
+        Raw inputs, shape (n_samples,)
+    kinds : Kind | Collection[Kind]
+        What a row may be
+
+    Returns
+    -------
+    list[Any]
+        The rows as a list
+    """
     kinds = [kinds] if isinstance(kinds, str) else sorted(kinds)
     rows = as_rows(rows)
     why = [[_why_not(row, kind) for kind in kinds] for row in rows]

@@ -145,7 +145,7 @@ class Report:
         self,
         path: str | Path, # Page to write
     ) -> None:
-        """Print the table and the verdict, write the page, and print where it is.
+        """Print the verdict and the table, write the page, and print where it is.
 
         Parameters
         ----------
@@ -155,9 +155,9 @@ class Report:
         print(f"{self}\n\nThe page with the figures:\n{self.to_html(path)}")
 
     def _repr_html_(self) -> str:
-        question = f"<p><b>{escape(self.question)}</b></p>"
-        return f"{question}{_table_html(self.table)}<p>{escape(self.verdict)}</p>"
+        question = f"<p>{escape(self.question)}</p>"
+        return f"{question}<p><b>{escape(self.verdict)}</b></p>{_table_html(self.table)}"
 
     def __repr__(self) -> str:
         table = self.table.to_string(float_format="{:.3g}".format)
-        return f"{self.question}\n\n{table}\n\n{self.verdict}"
+        return f"{self.question}\n\n{self.verdict}\n\n{table}"

@@ -103,7 +103,15 @@ def _stacks(tables: Sequence[NDArray], size: int = 2**23) -> Iterator[list[int]]
 
 # %% ../nbs/15_ridge.ipynb #b32ad839
 class Ridges:
-    "Many ridge regressions of one target, each on its own table and with its own penalty."
+    """Many ridge regressions of one target, each on its own table and with its own penalty.
+
+    Parameters
+    ----------
+    penalties : Sequence[float], default=PENALTIES
+        Multiples of the mean eigenvalue, > 0
+    clip : float, default=3.0
+        Standard deviations at which columns are cut off
+    """
 
     def __init__(
         self,
@@ -119,7 +127,22 @@ class Ridges:
         y: NDArray[np.float64], # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,); all 1 if `None`
     ) -> Ridges: # Itself
-        "Fit all; sets `loo_` (leave-one-out predictions, one row per table), `mae_`, `rmse_`, `logme_` and `penalty_`."
+        """Fit all; sets `loo_` (leave-one-out predictions, one row per table), `mae_`, `rmse_`, `logme_` and `penalty_`.
+
+        Parameters
+        ----------
+        tables : Sequence[NDArray[np.floating]]
+            One per regression, each of shape (n_samples, n_columns)
+        y : NDArray[np.float64]
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Of each row, > 0, shape (n_samples,); all 1 if `None`
+
+        Returns
+        -------
+        Ridges
+            Itself
+        """
         m, weight = len(tables), _above_zero(sample_weight, y)
         root, mean = np.sqrt(weight), weight @ y / weight.sum()
         self.loo_, self.logme_, self.penalty_ = np.empty((m, len(y))), np.empty(m), np.empty(m)
@@ -149,7 +172,20 @@ class Ridges:
         tables: Sequence[NDArray[np.floating]], # New rows of the same tables
         which: Iterable[int] | None = None, # Positions of the regressions that these tables belong to; all if `None`
     ) -> NDArray[np.float64]: # In the unit of `y`, shape (n_tables, n_new)
-        "Predict new rows with each regression."
+        """Predict new rows with each regression.
+
+        Parameters
+        ----------
+        tables : Sequence[NDArray[np.floating]]
+            New rows of the same tables
+        which : Iterable[int] | None, default=None
+            Positions of the regressions that these tables belong to; all if `None`
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of `y`, shape (n_tables, n_new)
+        """
         models = [self._models[i] for i in (range(len(self._models)) if which is None else which)]
         return np.stack([offset + np.clip((t - centre) / scale, -self.clip, self.clip) @ weights
                          for t, (centre, scale, weights, offset) in zip(tables, models, strict=True)])
@@ -158,7 +194,18 @@ class Ridges:
 def column_ranges(
     widths: Iterable[int], # Columns of each table
 ) -> list[range]: # Columns of each when all stand side by side
-    "Say which columns belong to each of several tables put side by side."
+    """Say which columns belong to each of several tables put side by side.
+
+    Parameters
+    ----------
+    widths : Iterable[int]
+        Columns of each table
+
+    Returns
+    -------
+    list[range]
+        Columns of each when all stand side by side
+    """
     ends = np.cumsum(list(widths), dtype=int).tolist()
     return [range(begin, end) for begin, end in zip([0, *ends], ends)]
 
@@ -248,7 +295,21 @@ def _solve(
 
 # %% ../nbs/15_ridge.ipynb #5b7c9e1d
 class KernelRidgeCV(RegressorMixin, BaseEstimator):
-    "Kernel ridge regression on blocks of equal weight; width and penalty by leave-one-out error in closed form."
+    """Kernel ridge regression on blocks of equal weight; width and penalty by leave-one-out error in closed form.
+
+    Parameters
+    ----------
+    blocks : Sequence[Sequence[int]] | None, default=None
+        Columns of each block; all in one if `None`
+    kernel : Literal["linear", "gaussian"], default="gaussian"
+        Straight or bent
+    widths : Sequence[float], default=(0.5, 1, 2, 4, 8)
+        Of the Gaussian, multiples of the median squared distance, > 0
+    penalties : Sequence[float], default=PENALTIES
+        Multiples of the mean eigenvalue, > 0
+    clip : float, default=3.0
+        Standard deviations at which columns are cut off
+    """
 
     def __init__(
         self,
@@ -271,7 +332,22 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,); all 1 if `None`
     ) -> KernelRidgeCV: # Itself
-        "Choose width and penalty and fit; sets `width_`, `penalty_` and `loo_` (leave-one-out predictions)."
+        """Choose width and penalty and fit; sets `width_`, `penalty_` and `loo_` (leave-one-out predictions).
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+        y : ArrayLike
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Of each row, > 0, shape (n_samples,); all 1 if `None`
+
+        Returns
+        -------
+        KernelRidgeCV
+            Itself
+        """
         if self.kernel not in ("linear", "gaussian"): raise ValueError(f"kernel must be 'linear' or 'gaussian', got {self.kernel!r}")
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
@@ -334,7 +410,15 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
 
 # %% ../nbs/15_ridge.ipynb #a0b4d786
 class KernelRidges:
-    "Kernel ridge regressions of one target that read different ones of some shared blocks."
+    """Kernel ridge regressions of one target that read different ones of some shared blocks.
+
+    Parameters
+    ----------
+    models : Mapping[Hashable, KernelRidgeCV]
+        By any name; their `blocks` are not read
+    read : Mapping[Hashable, Sequence[str]]
+        Blocks that each of them reads
+    """
 
     def __init__(
         self,
@@ -359,7 +443,22 @@ class KernelRidges:
         y: NDArray[np.float64], # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Of each row, > 0, shape (n_samples,)
     ) -> KernelRidges: # Itself
-        "Fit copies of all models; sets `models_`."
+        """Fit copies of all models; sets `models_`.
+
+        Parameters
+        ----------
+        blocks : Mapping[str, NDArray]
+            Of the training rows, each of shape (n_samples, n_columns)
+        y : NDArray[np.float64]
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Of each row, > 0, shape (n_samples,)
+
+        Returns
+        -------
+        KernelRidges
+            Itself
+        """
         weight = _above_zero(sample_weight, y)
         used = {b for names in self.read.values() for b in names}
         self._scaled = {b: _Scaled(np.asarray(blocks[b], float), 3.0) for b in used}
@@ -372,6 +471,17 @@ class KernelRidges:
         self,
         blocks: Mapping[str, NDArray], # Of new rows
     ) -> dict[Hashable, NDArray[np.float64]]: # Of each model, shape (n_new,)
-        "Predict new rows with each model."
+        """Predict new rows with each model.
+
+        Parameters
+        ----------
+        blocks : Mapping[str, NDArray]
+            Of new rows
+
+        Returns
+        -------
+        dict[Hashable, NDArray[np.float64]]
+            Of each model, shape (n_new,)
+        """
         parts = {b: s.products(np.asarray(blocks[b], float)) for b, s in self._scaled.items()}
         return {name: self.models_[name]._predict(new) for name, new in self._totals(parts)}

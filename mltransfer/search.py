@@ -47,12 +47,29 @@ _FOLD_TREES = 30 # Of a forest that only judges; one that is kept has fifty
 def columns_tried(
     n_columns: int, # Of the table that vary
 ) -> int: # At each branch of a tree
-    "Try a third of a narrow table and a tenth of a wide one: twice as fast, no worse in the mean."
+    """Try a third of a narrow table and a tenth of a wide one: twice as fast, no worse in the mean.
+
+    Parameters
+    ----------
+    n_columns : int
+        Of the table that vary
+
+    Returns
+    -------
+    int
+        At each branch of a tree
+    """
     return max(1, round(max(0.1 * n_columns, min(n_columns / 3, 30))))
 
 # %% ../nbs/80_search.ipynb #09f37ca2
 class MeanOfRidges(RegressorMixin, BaseEstimator):
-    "Average ridge regressions, each on its own columns."
+    """Average ridge regressions, each on its own columns.
+
+    Parameters
+    ----------
+    blocks : Sequence[Sequence[int]]
+        Columns of each regression
+    """
 
     def __init__(
         self,
@@ -122,7 +139,24 @@ def fit_candidates(
     y: NDArray[np.float64], # Labels
     weight: NDArray[np.float64] | None = None, # Of each row
 ) -> dict[int, RegressorMixin]: # Fitted models
-    "Fit candidates; those that read one forest share it."
+    """Fit candidates; those that read one forest share it.
+
+    Parameters
+    ----------
+    tried : Mapping[int, Candidate]
+        Candidates by number
+    blocks : Blocks
+        Of the training rows
+    y : NDArray[np.float64]
+        Labels
+    weight : NDArray[np.float64] | None, default=None
+        Of each row
+
+    Returns
+    -------
+    dict[int, RegressorMixin]
+        Fitted models
+    """
     forests: dict[tuple[str, ...], RegressorMixin] = {}
     out = {}
     for j, c in tried.items():
@@ -137,7 +171,22 @@ def predict_candidates(
     models: Mapping[int, RegressorMixin], # From `fit_candidates`
     blocks: Blocks, # Of new rows
 ) -> dict[int, NDArray[np.float64]]: # Labels
-    "Predict with fitted candidates; each forest is asked once."
+    """Predict with fitted candidates; each forest is asked once.
+
+    Parameters
+    ----------
+    tried : Mapping[int, Candidate]
+        Candidates by number
+    models : Mapping[int, RegressorMixin]
+        From `fit_candidates`
+    blocks : Blocks
+        Of new rows
+
+    Returns
+    -------
+    dict[int, NDArray[np.float64]]
+        Labels
+    """
     asked: dict[int, NDArray] = {}
     out = {}
     for j, c in tried.items():
@@ -196,7 +245,24 @@ def candidates(
     *,
     weighted: bool = False, # Whether rows have weights
 ) -> list[Candidate]: # Direct and transfer
-    "List what `Shotgun` tries."
+    """List what `Shotgun` tries.
+
+    Parameters
+    ----------
+    parts : Mapping[str, int]
+        Blocks of descriptors and their numbers of columns
+    learnt : Sequence[str]
+        Blocks that come from sources: "hidden", "predicted", "best"
+    direct : Mapping[str, RegressorMixin] | None, default=None
+        More direct models, on all descriptors
+    weighted : bool, default=False
+        Whether rows have weights
+
+    Returns
+    -------
+    list[Candidate]
+        Direct and transfer
+    """
     made = heads()
     made |= {"linear": KernelRidgeCV(kernel="linear"), "gaussian": KernelRidgeCV(),
              "ridges": MeanOfRidges(blocks=()), "trees": made["middle"]}
@@ -361,6 +427,26 @@ class _Search(_Reading):
 
         Sets `leaderboard_`, `chosen_`, `weights_` and `inner_mae_`; if nested, also `estimated_mae_`,
         `direct_mae_` and `transfer_share_`.
+
+        Parameters
+        ----------
+        X : Any
+            Raw inputs, a `Dataset`, a table of materials and conditions, or of descriptors
+        y : ArrayLike | None, default=None
+            Target, shape (n_samples,); a `Dataset` brings its own
+        groups : ArrayLike | None, default=None
+            Group of each row; by material if `None`
+        sample_weight : ArrayLike | None, default=None
+            Of each row, above 0; a mean of four has 4
+        task : Task | None, default=None
+            Property and unit, for `summary`; its `log` sets the scale
+        material : str | None, default=None
+            Column of materials; all others are conditions
+
+        Returns
+        -------
+        _Search
+            Itself
         """
         if y is None and hasattr(X, "task") and hasattr(X, "frame"):
             groups = X.groups if groups is None else groups
@@ -532,7 +618,18 @@ class _Reports(_Mixing):
         self,
         n_permutations: int = 50, # Shuffled targets, > 0
     ) -> pd.DataFrame: # Of the best source and the mean of ten: MAE, its median if shuffled, p-value
-        "Repeat the screen for shuffled targets."
+        """Repeat the screen for shuffled targets.
+
+        Parameters
+        ----------
+        n_permutations : int, default=50
+            Shuffled targets, > 0
+
+        Returns
+        -------
+        pd.DataFrame
+            Of the best source and the mean of ten: MAE, its median if shuffled, p-value
+        """
         check_is_fitted(self, "weights_")
         rng = np.random.default_rng(self.seed_)
         y = self._labels.y
@@ -659,7 +756,18 @@ class _Intervals(_Reports):
         self,
         unit: str | None = None, # Of the target; that of the task if `None`
     ) -> str: # For print
-        "Describe in a few sentences what was chosen and how good it is."
+        """Describe in a few sentences what was chosen and how good it is.
+
+        Parameters
+        ----------
+        unit : str | None, default=None
+            Of the target; that of the task if `None`
+
+        Returns
+        -------
+        str
+            For print
+        """
         check_is_fitted(self, "weights_")
         if hasattr(self, "searches_"):
             return "\n\n".join(f"{name}\n{s.summary(unit)}" for name, s in self.searches_.items())
@@ -671,7 +779,20 @@ class _Intervals(_Reports):
         X: ArrayLike | Iterable[Any], # New materials, as in `fit`
         level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
     ) -> NDArray[np.float64]: # Lower and upper bound in the unit of `y`, shape (n_samples, 2)
-        "Return CV+ intervals around the whole search; the first call repeats it in ten folds."
+        """Return CV+ intervals around the whole search; the first call repeats it in ten folds.
+
+        Parameters
+        ----------
+        X : ArrayLike | Iterable[Any]
+            New materials, as in `fit`
+        level : float, default=0.9
+            Share of new rows that the intervals should hold, from 0.5 to below 1
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Lower and upper bound in the unit of `y`, shape (n_samples, 2)
+        """
         check_is_fitted(self, "weights_")
         if hasattr(self, "searches_"):
             raise ValueError("there are several targets; ask searches_[name]")
@@ -715,7 +836,31 @@ class _Intervals(_Reports):
 
 # %% ../nbs/80_search.ipynb #bef0cb27
 class Shotgun(_Intervals):
-    "Try all sources, choose inside the given rows, and mix transfer with direct models."
+    """Try all sources, choose inside the given rows, and mix transfer with direct models.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel] | Library
+        Source models, or a library; never changed
+    ids : Iterable[str] | None, default=None
+        Models of the library, as `query(...).index`; all if `None`
+    layers : Sequence[Layer], default=(-1, "output")
+        What the screen reads of each source
+    direct : Mapping[str, RegressorMixin] | None, default=None
+        More direct models, on all descriptors
+    average : tuple[int, int], default=(3, 10)
+        How many direct and transfer models are averaged
+    log : bool | Literal["auto"], default="auto"
+        Learn in decades; "auto": if the rows suggest it
+    selection : Literal["nested", "optimistic"], default="nested"
+        "optimistic": as published
+    n_splits : int, default=5
+        Inner folds, >= 2
+    random_state : int | None, default=0
+        Seed of folds and untrained networks; `None` draws one
+    n_jobs : int | None, default=1
+        Worker processes, for folds and for searches of an interval
+    """
 
     def __init__(
         self,
@@ -807,7 +952,22 @@ def transfer_map(
     *,
     layers: Sequence[Layer] = (-1,), # What is read of each source
 ) -> pd.DataFrame: # Share of the error that transfer takes away, at most 1; targets are columns
-    "Measure the gain from each group of sources on each target."
+    """Measure the gain from each group of sources on each target.
+
+    Parameters
+    ----------
+    sources : Mapping[str, Sequence[SourceModel]]
+        By property; each group has one featurizer
+    targets : Mapping[str, tuple[Iterable[Any], ArrayLike]]
+        Raw inputs and values by target
+    layers : Sequence[Layer], default=(-1,)
+        What is read of each source
+
+    Returns
+    -------
+    pd.DataFrame
+        Share of the error that transfer takes away, at most 1; targets are columns
+    """
     gains = pd.DataFrame(np.nan, index=list(sources), columns=list(targets))
     for target, (X, y) in targets.items():
         table = DescriptorTables(X)

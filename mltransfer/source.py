@@ -33,7 +33,20 @@ def hash_keys(
     keys: Iterable[str], # Keys or groups of materials (`mltransfer.keys`)
     kind: Kind, # What they are
 ) -> NDArray[np.uint64]: # Sorted hashes without repetition
-    "Hash materials to 64 bits each."
+    """Hash materials to 64 bits each.
+
+    Parameters
+    ----------
+    keys : Iterable[str]
+        Keys or groups of materials (`mltransfer.keys`)
+    kind : Kind
+        What they are
+
+    Returns
+    -------
+    NDArray[np.uint64]
+        Sorted hashes without repetition
+    """
     names = {f"{kind} {group_key(k, kind)}".encode() for k in keys}
     digest = {int.from_bytes(hashlib.sha256(name).digest()[:8], "little") for name in names}
     return np.array(sorted(digest), dtype=np.uint64)
@@ -54,7 +67,20 @@ def check_keys(
     keys: Iterable[str], # What should be keys or groups of materials
     kind: Kind, # What the materials are
 ) -> list[str]: # The same
-    "Return keys as a list, or name the rows that are spelt otherwise or cannot be read."
+    """Return keys as a list, or name the rows that are spelt otherwise or cannot be read.
+
+    Parameters
+    ----------
+    keys : Iterable[str]
+        What should be keys or groups of materials
+    kind : Kind
+        What the materials are
+
+    Returns
+    -------
+    list[str]
+        The same
+    """
     if isinstance(keys, str): raise ValueError(f"keys must be a list, got {keys!r}")
     bad = []
     for i, key in enumerate(keys := list(keys)):
@@ -72,7 +98,22 @@ def aliases(
     kind: Kind, # What it is
     other: Kind, # What the rows of a source are
 ) -> list[str]: # Empty if the two kinds never meet
-    "Name a material as a source knows it: crystals and compositions meet in the composition."
+    """Name a material as a source knows it: crystals and compositions meet in the composition.
+
+    Parameters
+    ----------
+    key : str
+        Key or group of a material
+    kind : Kind
+        What it is
+    other : Kind
+        What the rows of a source are
+
+    Returns
+    -------
+    list[str]
+        Empty if the two kinds never meet
+    """
     if kind == other: return [key]
     if (kind, other) == ("crystal", "composition"): return [key.rpartition("_")[0]]
     if (kind, other) == ("composition", "crystal"): return [f"{key}_{n}" for n in range(1, 231)]
@@ -85,7 +126,27 @@ def _standardised(source: Source, table: NDArray[np.float32]) -> NDArray[np.floa
 
 # %% ../nbs/30_source.ipynb #7a6b1fae
 class SourceModel(Source):
-    "A trained network that takes raw inputs, with its scaling and its card; never changed after it is made."
+    """A trained network that takes raw inputs, with its scaling and its card; never changed after it is made.
+
+    Parameters
+    ----------
+    net : Network
+        Trained network
+    featurizer : TransformerMixin | None
+        Turns raw inputs into descriptors; `None`: tables only, not saved
+    tasks : Sequence[Task]
+        One per output of the network
+    columns : NDArray[np.integer]
+        Descriptors that the network sees, shape (n_in,)
+    x_scaling : NDArray[np.floating]
+        Centre and scale of these descriptors, shape (2, n_in)
+    y_scaling : NDArray[np.floating]
+        Centre and scale of labels, and exponents, shape (2 or 3, n_tasks)
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training or for stopping
+    card : dict[str, Any] | None, default=None
+        Data, split, metrics, seeds, versions, as JSON holds them
+    """
     kind = "network"
     stackable = property(lambda self: type(self.net) is MLP)
 
@@ -168,7 +229,20 @@ def describe_each(
     sources: Sequence[Source], # In any mixture
     X: Iterable[Any], # Raw inputs, or the table of descriptors if all sources share a featurizer
 ) -> list[NDArray[np.float32]]: # The table that each source reads
-    "Describe raw inputs for several sources, once for each featurizer; sources of polymers take no monomers."
+    """Describe raw inputs for several sources, once for each featurizer; sources of polymers take no monomers.
+
+    Parameters
+    ----------
+    sources : Sequence[Source]
+        In any mixture
+    X : Iterable[Any]
+        Raw inputs, or the table of descriptors if all sources share a featurizer
+
+    Returns
+    -------
+    list[NDArray[np.float32]]
+        The table that each source reads
+    """
     made: dict[str, NDArray[np.float32]] = {}
     names = [json.dumps(featurizer_parts(s.featurizer)) for s in sources]
     if len(set(names)) > 1 and is_table(X):
@@ -211,7 +285,13 @@ class _Stack:
 
 # %% ../nbs/30_source.ipynb #a2e2e213
 class SourceBatch:
-    "Sources of any shape, run together; results come in the order of the sources."
+    """Sources of any shape, run together; results come in the order of the sources.
+
+    Parameters
+    ----------
+    sources : Iterable[Source]
+        In any mixture
+    """
 
     def __init__(
         self,
@@ -237,7 +317,22 @@ class SourceBatch:
         layer: Layer = -1, # Hidden layer, 0 for the first, -1 for the last; or "output"
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> list[NDArray[np.float32]]: # One array per source, shape (n_samples, n_units)
-        "Read one layer of every source; equal to each source's own `hidden` to float rounding."
+        """Read one layer of every source; equal to each source's own `hidden` to float rounding.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the table of descriptors if all sources share a featurizer
+        layer : Layer, default=-1
+            Hidden layer, 0 for the first, -1 for the last; or "output"
+        activation : Literal["pre", "post"], default="post"
+            Before or after the non-linearity
+
+        Returns
+        -------
+        list[NDArray[np.float32]]
+            One array per source, shape (n_samples, n_units)
+        """
         rows = X if hasattr(X, "shape") else as_rows(X)
         read = lambda some: self._hidden(some, layer, activation)
         if len(rows) <= ROWS: return read(rows)

@@ -40,7 +40,22 @@ def row_blocks(
     X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
     size: int = ROWS, # Most rows at once, > 0
 ) -> Iterator[tuple[slice, T]]: # Which rows, and what was read of them
-    "Read some rows at a time; bad rows are named by their place in the whole."
+    """Read some rows at a time; bad rows are named by their place in the whole.
+
+    Parameters
+    ----------
+    read : Callable[[Any], T]
+        From some rows to anything
+    X : Iterable[Any]
+        Raw inputs or a table, shape (n_samples, ...)
+    size : int, default=ROWS
+        Most rows at once, > 0
+
+    Returns
+    -------
+    Iterator[tuple[slice, T]]
+        Which rows, and what was read of them
+    """
     rows = X if hasattr(X, "shape") else as_rows(X)
     for part in gen_batches(len(rows), size):
         try: found = read(_safe_indexing(rows, part))
@@ -55,7 +70,22 @@ def by_blocks(
     X: Iterable[Any], # Raw inputs or a table, shape (n_samples, ...)
     size: int = ROWS, # Most rows at once, > 0
 ) -> NDArray: # As if computed at once
-    "Compute in blocks of rows, so that memory does not grow with their number."
+    """Compute in blocks of rows, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    compute : Callable[[Any], NDArray]
+        From rows to an array with one entry for each
+    X : Iterable[Any]
+        Raw inputs or a table, shape (n_samples, ...)
+    size : int, default=ROWS
+        Most rows at once, > 0
+
+    Returns
+    -------
+    NDArray
+        As if computed at once
+    """
     rows = X if hasattr(X, "shape") else as_rows(X)
     if len(rows) <= size: return compute(rows)
     return np.concatenate([found for _, found in row_blocks(compute, rows, size)])
@@ -140,7 +170,22 @@ class _Answers:
         layer: Layer = -1, # Hidden layer, 0 for the first, -1 for the last; or "output"
         activation: Literal["pre", "post"] = "post", # Before or after the non-linearity
     ) -> NDArray[np.float32]: # Shape (n_samples, n_units)
-        "Read a hidden layer; \"output\" gives the predictions in their units."
+        """Read a hidden layer; \"output\" gives the predictions in their units.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or what `describe` returns
+        layer : Layer, default=-1
+            Hidden layer, 0 for the first, -1 for the last; or "output"
+        activation : Literal["pre", "post"], default="post"
+            Before or after the non-linearity
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n_samples, n_units)
+        """
         if layer == "output": return self.predict(X).astype(np.float32)
         if activation not in ("pre", "post"):
             raise ValueError(f'activation must be "pre" or "post", got {activation!r}')
@@ -152,7 +197,23 @@ class _Answers:
 
 # %% ../nbs/28_source_file.ipynb #8b426e25
 class Source(_Answers):
-    "A trained model that takes raw inputs, with its card: what every kind of source offers. Never changed."
+    """A trained model that takes raw inputs, with its card: what every kind of source offers. Never changed.
+
+    Parameters
+    ----------
+    featurizer : TransformerMixin | None
+        Turns raw inputs into descriptors; `None`: tables only
+    tasks : Sequence[Task]
+        One per output
+    y_scaling : ArrayLike
+        Centre and scale of the labels, and their exponent, shape (2 or 3, n_tasks)
+    seen : NDArray[np.uint64]
+        Hashed keys of all rows used in training or for stopping
+    card : dict[str, Any] | None, default=None
+        Data, split, errors, seeds, versions, as JSON holds them
+    architecture : str, default=""
+        Kind and size of the model, for people
+    """
     tabular = True # Whether `describe` makes a table of descriptors
     stackable = False # Whether those that are alike run as one
     kind = "" # Name of the kind in files, and in the table `SOURCES`
@@ -242,7 +303,18 @@ def _kind_in(head: dict[str, Any]) -> str:
 def register_source(
     source: type[Source], # A class with a `kind` of its own
 ) -> type[Source]: # The same, so that it may decorate the class
-    "Add a kind of source of your own to the table, before its files are opened."
+    """Add a kind of source of your own to the table, before its files are opened.
+
+    Parameters
+    ----------
+    source : type[Source]
+        A class with a `kind` of its own
+
+    Returns
+    -------
+    type[Source]
+        The same, so that it may decorate the class
+    """
     if not issubclass(source, Source): raise ValueError(f"{source.__name__} must inherit from Source")
     if not source.kind: raise ValueError(f"{source.__name__} needs a kind, a name for its files")
     known = SOURCES.get(source.kind, source)
@@ -281,7 +353,18 @@ def _limits(source: Source) -> str:
 def card_html(
     source: Source, # Whose card
 ) -> str: # For a notebook
-    "Render a model card: data, split and errors, how it was made, limits."
+    """Render a model card: data, split and errors, how it was made, limits.
+
+    Parameters
+    ----------
+    source : Source
+        Whose card
+
+    Returns
+    -------
+    str
+        For a notebook
+    """
     card = source.card
     parts = [f"<b>{escape(', '.join(t.label for t in source.tasks))}</b>"]
     if data := card.get("data"):
@@ -302,7 +385,18 @@ def card_html(
 def take_apart(
     source: Source, # Any source
 ) -> tuple[dict[str, Any], dict[str, NDArray]]: # Head as JSON holds it, and tensors by name
-    "Turn a source into what is written."
+    """Turn a source into what is written.
+
+    Parameters
+    ----------
+    source : Source
+        Any source
+
+    Returns
+    -------
+    tuple[dict[str, Any], dict[str, NDArray]]
+        Head as JSON holds it, and tensors by name
+    """
     own, tensors = source.parts()
     named = {} if source.kind in _UNNAMED else {"kind": source.kind}
     head = {"tasks": [asdict(t) for t in source.tasks]} | named | own
@@ -315,7 +409,20 @@ def content_id(
     head: dict[str, Any], # From `take_apart`
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> str: # 16 hexadecimal digits
-    "Name a head and its tensors by the first 64 bits of their SHA-256."
+    """Name a head and its tensors by the first 64 bits of their SHA-256.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+    tensors : dict[str, NDArray]
+        From `take_apart`
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     digest = hashlib.sha256(json.dumps(head).encode())
     for name in sorted(tensors):
         values = tensors[name]
@@ -326,7 +433,18 @@ def content_id(
 def model_id(
     source: Source, # Any source
 ) -> str: # 16 hexadecimal digits
-    "Name a source by its content."
+    """Name a source by its content.
+
+    Parameters
+    ----------
+    source : Source
+        Any source
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     return content_id(*take_apart(source))
 
 # %% ../nbs/28_source_file.ipynb #5307977d
@@ -334,7 +452,20 @@ def put_together(
     head: dict[str, Any], # From `take_apart`
     tensors: dict[str, NDArray], # From `take_apart`
 ) -> Source: # The source
-    "Turn a head and its tensors into the source they came from; names outside the closed tables are refused."
+    """Turn a head and its tensors into the source they came from; names outside the closed tables are refused.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+    tensors : dict[str, NDArray]
+        From `take_apart`
+
+    Returns
+    -------
+    Source
+        The source
+    """
     featurizer = build_featurizer(head["featurizer"])
     tasks = [Task(**t) for t in head["tasks"]]
     shared = {"y_scaling": tensors["y_scaling"], "seen": tensors["seen"]}
@@ -347,14 +478,36 @@ def put_together(
 def tensor_shapes(
     head: dict[str, Any], # From `take_apart`
 ) -> dict[str, tuple[int, ...]]: # By name; `seen` is left out, it has any length
-    "Say which tensors belong to a head, and of which shape."
+    """Say which tensors belong to a head, and of which shape.
+
+    Parameters
+    ----------
+    head : dict[str, Any]
+        From `take_apart`
+
+    Returns
+    -------
+    dict[str, tuple[int, ...]]
+        By name; `seen` is left out, it has any length
+    """
     return {"y_scaling": (3, len(head["tasks"]))} | _class_of(_kind_in(head)).shapes(head)
 
 
 def stack_key(
     source: Source, # Any source
 ) -> str: # Equal for sources whose tensors can be stacked
-    "Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth."
+    """Say with which other sources this one can be stacked: one featurizer, one kind of model, one depth.
+
+    Parameters
+    ----------
+    source : Source
+        Any source
+
+    Returns
+    -------
+    str
+        Equal for sources whose tensors can be stacked
+    """
     return json.dumps([featurizer_parts(source.featurizer), source.alike()])
 
 # %% ../nbs/28_source_file.ipynb #fbd20f41
@@ -362,7 +515,20 @@ def save_source(
     source: Source, # What to save
     path: str | Path, # File name, by habit ending in `.safetensors`
 ) -> Path: # The same path
-    "Save a source model as safetensors with its card in the header."
+    """Save a source model as safetensors with its card in the header.
+
+    Parameters
+    ----------
+    source : Source
+        What to save
+    path : str | Path
+        File name, by habit ending in `.safetensors`
+
+    Returns
+    -------
+    Path
+        The same path
+    """
     head, tensors = take_apart(source)
     path = Path(path)
     tensors = {k: np.asarray(v, order="C") for k, v in tensors.items()} # written as memory lies
@@ -375,7 +541,18 @@ def save_source(
 def load_source(
     path: str | Path, # A file written by `save_source`
 ) -> Source: # The source model
-    "Load a source model; whatever does not fit together is refused with a `ValueError`."
+    """Load a source model; whatever does not fit together is refused with a `ValueError`.
+
+    Parameters
+    ----------
+    path : str | Path
+        A file written by `save_source`
+
+    Returns
+    -------
+    Source
+        The source model
+    """
     try:
         with safe_open(path, "np") as file:
             head = json.loads((file.metadata() or {})["mltransfer"])
@@ -385,7 +562,13 @@ def load_source(
 
 # %% ../nbs/28_source_file.ipynb #9fe3ed32
 def network_tensors(net: torch.nn.Module) -> dict[str, NDArray]:
-    "The weights of a network, as they are written."
+    """The weights of a network, as they are written.
+
+    Returns
+    -------
+    dict[str, NDArray]
+        %% ../nbs/28_source_file.ipynb #9fe3ed32
+    """
     state = {k: v.numpy(force=True) for k, v in net.state_dict().items()}
     return {f"net.{k}": np.asarray(v, order="C") for k, v in state.items()}
 
@@ -399,21 +582,51 @@ def network_shapes(
     kinds: Mapping[str, Callable[..., torch.nn.Module]], # Networks by name
     spec: Mapping[str, Any], # Name and options of one of them
 ) -> dict[str, tuple[int, ...]]: # Of each of its tensors
-    "The shapes of a network's weights, which takes no memory."
+    """The shapes of a network's weights, which takes no memory.
+
+    Parameters
+    ----------
+    kinds : Mapping[str, Callable[..., torch.nn.Module]]
+        Networks by name
+    spec : Mapping[str, Any]
+        Name and options of one of them
+
+    Returns
+    -------
+    dict[str, tuple[int, ...]]
+        Of each of its tensors
+    """
     options = dict(spec)
     with torch.device("meta"): net = kinds[options.pop("name")](**options)
     return {f"net.{k}": tuple(v.shape) for k, v in net.state_dict().items()}
 
 # %% ../nbs/28_source_file.ipynb #bb268f40
 def is_source(thing: Any) -> bool:
-    "Whether something is a source of any kind."
+    """Whether something is a source of any kind.
+
+    Returns
+    -------
+    bool
+        %% ../nbs/28_source_file.ipynb #bb268f40
+    """
     return isinstance(thing, Source)
 
 
 def check_sources(
     sources: Source | Iterable[Source], # One source, or several
 ) -> list[Source]: # The same, as a list
-    "Return sources as a list, or say what stands among them."
+    """Return sources as a list, or say what stands among them.
+
+    Parameters
+    ----------
+    sources : Source | Iterable[Source]
+        One source, or several
+
+    Returns
+    -------
+    list[Source]
+        The same, as a list
+    """
     found = [sources] if isinstance(sources, Source) else list(sources)
     if wrong := [type(s).__name__ for s in found if not isinstance(s, Source)]:
         raise ValueError(f"sources must be SourceModel, got {wrong[0]}; of a library, give library.load(ids)")
@@ -423,7 +636,18 @@ def check_sources(
 def stack(
     arrays: Sequence[NDArray], # Of one rank and type
 ) -> NDArray: # Shape (n_arrays, largest of each axis)
-    "Stack arrays of different shapes, padded with zeros to the largest."
+    """Stack arrays of different shapes, padded with zeros to the largest.
+
+    Parameters
+    ----------
+    arrays : Sequence[NDArray]
+        Of one rank and type
+
+    Returns
+    -------
+    NDArray
+        Shape (n_arrays, largest of each axis)
+    """
     out = np.zeros((len(arrays), *np.max([a.shape for a in arrays], axis=0)), arrays[0].dtype)
     for i, a in enumerate(arrays): out[(i, *map(slice, a.shape))] = a
     return out

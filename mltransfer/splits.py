@@ -30,7 +30,20 @@ def groups_of(
     X: Iterable[Any], # Raw inputs: SMILES, formulas or structures, shape (n_samples,)
     kind: Kind, # What a row is
 ) -> NDArray[np.object_]: # Group of each material, shape (n_samples,)
-    "Return the group of each material, so that rows of one material and its stereoisomers stay together."
+    """Return the group of each material, so that rows of one material and its stereoisomers stay together.
+
+    Parameters
+    ----------
+    X : Iterable[Any]
+        Raw inputs: SMILES, formulas or structures, shape (n_samples,)
+    kind : Kind
+        What a row is
+
+    Returns
+    -------
+    NDArray[np.object_]
+        Group of each material, shape (n_samples,)
+    """
     if kind not in KEYS: raise ValueError(f"kind must be one of {tuple(KEYS)}, got {kind!r}")
     keys = read_rows(X, KEYS[kind], f"a {kind}")
     return np.array([group_key(key, kind) for key in keys], dtype=object)
@@ -40,7 +53,20 @@ def scaffold_groups(
     smiles: Iterable[str], # SMILES of molecules or of repeat units, shape (n_samples,)
     kind: Literal["molecule", "polymer"] = "molecule", # What a row is
 ) -> NDArray[np.object_]: # SMILES of each scaffold, empty without a ring, shape (n_samples,)
-    "Return the Bemis-Murcko scaffold of each row."
+    """Return the Bemis-Murcko scaffold of each row.
+
+    Parameters
+    ----------
+    smiles : Iterable[str]
+        SMILES of molecules or of repeat units, shape (n_samples,)
+    kind : Literal["molecule", "polymer"], default="molecule"
+        What a row is
+
+    Returns
+    -------
+    NDArray[np.object_]
+        SMILES of each scaffold, empty without a ring, shape (n_samples,)
+    """
     if kind not in ("molecule", "polymer"): raise ValueError(f"a {kind} has no scaffold")
     scaffold = lambda unit: Chem.MolToSmiles(GetScaffoldForMol(Chem.MolFromSmiles(unit)))
     units = [shortest_units(k) if is_copolymer(k) else [k] for k in groups_of(smiles, kind)]
@@ -54,7 +80,24 @@ def cluster_groups(
     scale: bool = True, # Standardise the columns; False for fingerprints
     random_state: int | None = 0, # Seed of k-means
 ) -> NDArray[np.int32]: # Cluster of each row, from 0 to n_clusters - 1, shape (n_samples,)
-    "Return groups of similar materials, found by k-means."
+    """Return groups of similar materials, found by k-means.
+
+    Parameters
+    ----------
+    X : ArrayLike
+        Descriptors, shape (n_samples, n_features)
+    n_clusters : int, default=6
+        Number of families, at least 2
+    scale : bool, default=True
+        Standardise the columns; False for fingerprints
+    random_state : int | None, default=0
+        Seed of k-means
+
+    Returns
+    -------
+    NDArray[np.int32]
+        Cluster of each row, from 0 to n_clusters - 1, shape (n_samples,)
+    """
     X = check_table(check_array(X, dtype=float, ensure_all_finite=False))
     n_distinct = len(np.unique(X, axis=0))
     if not 2 <= n_clusters <= n_distinct:
@@ -67,7 +110,20 @@ def check_groups(
     groups: Iterable[Any] | None, # Group of each row; `None` makes every row a group of its own
     n_samples: int, # Number of rows
 ) -> NDArray[np.intp]: # Groups numbered from 0, in the order of their names, shape (n_samples,)
-    "Return groups as numbers, or say which rows have none."
+    """Return groups as numbers, or say which rows have none.
+
+    Parameters
+    ----------
+    groups : Iterable[Any] | None
+        Group of each row; `None` makes every row a group of its own
+    n_samples : int
+        Number of rows
+
+    Returns
+    -------
+    NDArray[np.intp]
+        Groups numbered from 0, in the order of their names, shape (n_samples,)
+    """
     if groups is None: return np.arange(n_samples)
     labels = pd.Series(as_rows(groups), dtype=object)
     if len(labels) != n_samples: raise ValueError(f"{len(labels)} groups for {n_samples} rows")
@@ -83,7 +139,24 @@ def group_folds(
     n_splits: int, # Most folds, at least 2
     random_state: int | None, # Seed
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]: # Training and test rows of each fold
-    "Split rows into shuffled folds that keep groups whole."
+    """Split rows into shuffled folds that keep groups whole.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows
+    groups : ArrayLike | None
+        Group of each row, without missing ones; plain folds if `None`
+    n_splits : int
+        Most folds, at least 2
+    random_state : int | None
+        Seed
+
+    Returns
+    -------
+    list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+        Training and test rows of each fold
+    """
     rows = np.arange(n_samples)
     if groups is None:
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(rows))
@@ -118,7 +191,15 @@ def _is_only_division(fold: NDArray[np.intp], counts: NDArray, n_splits: int) ->
 
 
 class BalancedGroupKFold(BaseCrossValidator):
-    "Split into folds of equal size and alike in the target, with every group in one fold."
+    """Split into folds of equal size and alike in the target, with every group in one fold.
+
+    Parameters
+    ----------
+    n_splits : int, default=6
+        Number of folds, at least 2
+    random_state : int | None, default=0
+        Seed: the same folds each time
+    """
 
     __metadata_request__split = {"groups": True} # scikit-learn may route `groups` here
 
@@ -164,7 +245,17 @@ def _draw(sizes: NDArray[np.intp], n: int, rng: np.random.Generator) -> list[int
 
 
 class RepeatedDraws(BaseCrossValidator):
-    "Draw `n` training rows again and again; all other rows are test."
+    """Draw `n` training rows again and again; all other rows are test.
+
+    Parameters
+    ----------
+    n : int
+        Number of training rows, at least 1
+    n_draws : int, default=20
+        Number of draws; more never change the first
+    random_state : int | None, default=0
+        Seed: the same draws each time
+    """
 
     __metadata_request__split = {"groups": True} # scikit-learn may route `groups` here
 
@@ -183,7 +274,22 @@ class RepeatedDraws(BaseCrossValidator):
         y: Any = None, # Ignored
         groups: Iterable[Any] | None = None, # Group of each row, to be kept together
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]: # Training and test rows of each draw
-        "Yield the training and test rows of each draw."
+        """Yield the training and test rows of each draw.
+
+        Parameters
+        ----------
+        X : Any
+            Raw inputs or descriptors; only their number counts
+        y : Any, default=None
+            Ignored
+        groups : Iterable[Any] | None, default=None
+            Group of each row, to be kept together
+
+        Returns
+        -------
+        Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]
+            Training and test rows of each draw
+        """
         codes = check_groups(groups, _num_samples(X))
         sizes = np.bincount(codes)
         if not 1 <= self.n < len(codes):
@@ -200,7 +306,13 @@ class RepeatedDraws(BaseCrossValidator):
 
 # %% ../nbs/24_splits.ipynb #0dfc4761
 class ExtrapolationSplit(BaseCrossValidator):
-    "Train on the rows up to a quantile of the target, test on the rows above it."
+    """Train on the rows up to a quantile of the target, test on the rows above it.
+
+    Parameters
+    ----------
+    quantile : float, default=0.8
+        Share of rows that count as known, between 0 and 1
+    """
 
     __metadata_request__split = {"groups": True} # scikit-learn may route `groups` here
 
@@ -216,7 +328,22 @@ class ExtrapolationSplit(BaseCrossValidator):
         y: ArrayLike, # Target, shape (n_samples,)
         groups: Iterable[Any] | None = None, # Group of each row; a tested one is not trained on
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]: # Training and test rows, once
-        "Yield the rows below and above the threshold."
+        """Yield the rows below and above the threshold.
+
+        Parameters
+        ----------
+        X : Any
+            Raw inputs or descriptors; only their number counts
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : Iterable[Any] | None, default=None
+            Group of each row; a tested one is not trained on
+
+        Returns
+        -------
+        Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]
+            Training and test rows, once
+        """
         y, q = check_target(y, varies=True), self.quantile
         if not 0 < q < 1: raise ValueError(f"quantile must lie between 0 and 1, got {q}")
         codes, threshold = check_groups(groups, len(y)), np.quantile(y, q)

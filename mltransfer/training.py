@@ -33,7 +33,23 @@ __all__ = ['Schedule']
 # %% ../nbs/25_training.ipynb #c4b65a87
 @dataclass(frozen=True)
 class Schedule:
-    "How a network is trained."
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int, default=60
+        Passes over the training rows, > 0
+    batch_size : int, default=128
+        Rows in one step, > 0
+    learning_rate : float, default=3e-3
+        Largest step size of the one-cycle schedule, > 0
+    weight_decay : float, default=1e-3
+        Pull of all weights to zero per unit of step size, >= 0
+    patience : int, default=20
+        Epochs without a better validation error before training stops, > 0
+    loss : Literal["mae", "mse", "huber"], default="huber"
+        Error of standardised labels
+    """
     epochs: int = 60  # Passes over the training rows, > 0
     batch_size: int = 128  # Rows in one step, > 0
     learning_rate: float = 3e-3  # Largest step size of the one-cycle schedule, > 0
@@ -51,7 +67,24 @@ def masked_loss(
     loss: Literal["mae", "mse", "huber"] = "huber", # Error of one label
     weight: Tensor | None = None, # Weight of each row, > 0, shape (n_samples, 1); all alike if `None`
 ) -> Tensor: # One number for each network, shape (...)
-    "Average the loss over known labels, then over the properties that have any."
+    """Average the loss over known labels, then over the properties that have any.
+
+    Parameters
+    ----------
+    prediction : Tensor
+        Shape (..., n_samples, n_tasks)
+    label : Tensor
+        Shape (..., n_samples, n_tasks), NaN where unknown
+    loss : Literal["mae", "mse", "huber"], default="huber"
+        Error of one label
+    weight : Tensor | None, default=None
+        Weight of each row, > 0, shape (n_samples, 1); all alike if `None`
+
+    Returns
+    -------
+    Tensor
+        One number for each network, shape (...)
+    """
     known = ~torch.isnan(label)
     each = _LOSSES[loss](prediction, torch.where(known, label, prediction), reduction="none")
     share = known if weight is None else known * weight
@@ -67,7 +100,18 @@ _P, _R = ParamSpec("_P"), TypeVar("_R")
 def no_denormals(
     compute: Callable[_P, _R], # A function that trains
 ) -> Callable[_P, _R]: # The same function, in which numbers below 1e-38 are zero
-    "Decorate a function so that its thread takes the smallest numbers for zero while it runs."
+    """Decorate a function so that its thread takes the smallest numbers for zero while it runs.
+
+    Parameters
+    ----------
+    compute : Callable[_P, _R]
+        A function that trains
+
+    Returns
+    -------
+    Callable[_P, _R]
+        The same function, in which numbers below 1e-38 are zero
+    """
     @wraps(compute)
     def within(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         before = (torch.tensor(1e-40) * 1).item() == 0
@@ -94,7 +138,32 @@ def train(
     random_state: int = 0, # Seed of the order of rows and of dropout
     device: str = "cpu", # Where to train, "cpu" or "cuda"; the network comes back
 ) -> list[float]: # Validation loss after each epoch
-    "Train a network and keep the weights that were best on the validation rows."
+    """Train a network and keep the weights that were best on the validation rows.
+
+    Parameters
+    ----------
+    net : Network
+        Network to train, changed in place
+    X : NDArray[np.float32]
+        Standardised descriptors, shape (n_samples, n_in)
+    Y : NDArray[np.float32]
+        Standardised labels, shape (n_samples, n_tasks), NaN where unknown
+    rows : NDArray[np.integer]
+        Rows to learn from
+    valid : NDArray[np.integer]
+        Rows that decide when to stop; no row is in both
+    schedule : Schedule, default=Schedule()
+        How to train
+    random_state : int, default=0
+        Seed of the order of rows and of dropout
+    device : str, default="cpu"
+        Where to train, "cpu" or "cuda"; the network comes back
+
+    Returns
+    -------
+    list[float]
+        Validation loss after each epoch
+    """
     _check_rows(rows, valid)
     on, n_steps = torch.device(device), max(1, len(rows) // schedule.batch_size)
     x, y, xv, yv = (torch.as_tensor(a, device=on) for a in (X[rows], Y[rows], X[valid], Y[valid]))
@@ -217,7 +286,34 @@ def train_stack(
     random_states: Sequence[int], # Seed of the order of rows, one for each network
     device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> list[float]: # Best validation loss of each network
-    "Train several networks as one program; each keeps the weights that were best on the validation rows."
+    """Train several networks as one program; each keeps the weights that were best on the validation rows.
+
+    Parameters
+    ----------
+    nets : Sequence[MLP]
+        Networks of one depth, ReLU and no dropout, changed in place
+    X : NDArray[np.float32]
+        Standardised descriptors, shape (n_samples, n_features)
+    Y : NDArray[np.float32]
+        Standardised labels, shape (n_samples, n_tasks), NaN where unknown
+    rows : NDArray[np.integer]
+        Rows to learn from
+    valid : NDArray[np.integer]
+        Rows that decide when to stop; no row is in both
+    schedule : Schedule, default=Schedule()
+        How to train
+    columns : Sequence[NDArray[np.integer]] | None, default=None
+        Columns of `X` that each network sees; all if `None`
+    random_states : Sequence[int]
+        Seed of the order of rows, one for each network
+    device : str, default="cpu"
+        Where to train, "cpu" or "cuda"
+
+    Returns
+    -------
+    list[float]
+        Best validation loss of each network
+    """
     _check_rows(rows, valid); _check_stack(nets)
     on, n_steps = torch.device(device), max(1, len(rows) // schedule.batch_size)
     seen = _pad_columns(columns, X.shape[1])
@@ -346,7 +442,42 @@ def train_many(
     checkpoint: str | Path | None = None, # Folder that keeps finished networks, so that a killed run can go on
     progress: bool = True, # Show a bar
 ) -> list[tuple[Network, float]]: # Trained networks in the order of `shapes`, each with its best validation loss
-    "Train one network per entry of `shapes`."
+    """Train one network per entry of `shapes`.
+
+    Parameters
+    ----------
+    shapes : Sequence[Sequence[int] | Mapping[str, Any]]
+        Inputs, hidden layers, outputs of each plain network, or its description (`random_spec`)
+    X : NDArray[np.float32]
+        Standardised descriptors, shape (n_samples, n_features)
+    Y : NDArray[np.float32]
+        Standardised labels, shape (n_samples, n_tasks), NaN where unknown
+    rows : NDArray[np.integer]
+        Rows to learn from
+    valid : NDArray[np.integer]
+        Rows that decide when to stop
+    schedule : Schedule, default=Schedule()
+        How to train
+    columns : Sequence[NDArray[np.integer]] | None, default=None
+        Columns of `X` that each network sees; all if `None`
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    stack : int, default=1
+        Networks trained as one program, > 0: 4 suit a processor core, hundreds a GPU
+    device : str, default="cpu"
+        Where to train, "cpu" or "cuda"
+    checkpoint : str | Path | None, default=None
+        Folder that keeps finished networks, so that a killed run can go on
+    progress : bool, default=True
+        Show a bar
+
+    Returns
+    -------
+    list[tuple[Network, float]]
+        Trained networks in the order of `shapes`, each with its best validation loss
+    """
     specs = [_spec(shape) for shape in shapes]
     columns = [np.arange(X.shape[1])] * len(specs) if columns is None else columns
     if len(columns) != len(specs): raise ValueError(f"got {len(specs)} shapes of networks, but {len(columns)} choices of columns")

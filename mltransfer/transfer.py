@@ -69,7 +69,21 @@ def _places(
 
 # %% ../nbs/51_transfer.ipynb #4d65f175
 class FrozenFeatures(TransformerMixin, BaseEstimator):
-    "Read hidden layers of source models as descriptors; nothing is learnt from the target."
+    """Read hidden layers of source models as descriptors; nothing is learnt from the target.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained sources; never changed
+    layers : Sequence[Layer] | Literal["all"], default=(-1,)
+        Hidden ones, -1 is the last; or "output"
+    activation : Literal["pre", "post"], default="post"
+        Before or after the non-linearity
+    n_units : int | None, default=None
+        Size of a random subset of these units, > 0; `None` keeps all
+    random_state : int | None, default=0
+        Seed of the subset
+    """
 
     def __init__(
         self,
@@ -91,7 +105,20 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> FrozenFeatures: # Itself
-        "Check that the sources can read `X`, and draw the subset; sets `units_`, the columns kept."
+        """Check that the sources can read `X`, and draw the subset; sets `units_`, the columns kept.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        FrozenFeatures
+            Itself
+        """
         sources = _check_sources(self.sources)
         X = _given(self, X, reset=True)
         if self.activation not in ("pre", "post"):
@@ -109,7 +136,18 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table, shape (n_samples, n_features)
     ) -> NDArray[np.float32]: # Shape (n_samples, units of all layers and sources, or n_units)
-        "Map each material to the activations of the chosen layers."
+        """Map each material to the activations of the chosen layers.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n_samples, units of all layers and sources, or n_units)
+        """
         check_is_fitted(self)
         sources = _check_sources(self.sources)
         X = _given(self, X, reset=False)
@@ -129,7 +167,18 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
         self,
         input_features: Any = None, # Ignored
     ) -> NDArray[np.object_]: # Shape (n_units,)
-        "Return source, layer and unit of each column."
+        """Return source, layer and unit of each column.
+
+        Parameters
+        ----------
+        input_features : Any, default=None
+            Ignored
+
+        Returns
+        -------
+        NDArray[np.object_]
+            Shape (n_units,)
+        """
         check_is_fitted(self)
         places = _places(_check_sources(self.sources), self.layers)
         names = [f"source{i}:layer{layer}:{j}" for i, layer, width in places for j in range(width)]
@@ -137,7 +186,13 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):
 
 # %% ../nbs/51_transfer.ipynb #44053657
 class SourcePrediction(TransformerMixin, BaseEstimator):
-    "Predict each source property, averaged over the sources, as descriptors in their units."
+    """Predict each source property, averaged over the sources, as descriptors in their units.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained, of the same tasks; never changed
+    """
 
     def __init__(
         self,
@@ -150,7 +205,20 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
         y: ArrayLike | None = None, # Ignored
     ) -> SourcePrediction: # Itself
-        "Check that all sources predict the same tasks; sets `tasks_`."
+        """Check that all sources predict the same tasks; sets `tasks_`.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        SourcePrediction
+            Itself
+        """
         sources = _check_sources(self.sources)
         tasks = {source.tasks for source in sources}
         if len(tasks) > 1:
@@ -164,7 +232,18 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
     ) -> NDArray[np.float64]: # Means in the unit of each task, shape (n_samples, n_tasks)
-        "Average the sources' predictions."
+        """Average the sources' predictions.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Means in the unit of each task, shape (n_samples, n_tasks)
+        """
         check_is_fitted(self)
         sources = _check_sources(self.sources)
         X = _given(self, X, reset=False)
@@ -177,14 +256,33 @@ class SourcePrediction(TransformerMixin, BaseEstimator):
         self,
         input_features: Any = None, # Ignored
     ) -> NDArray[np.object_]: # Shape (n_tasks,)
-        "Return the data set that each column predicts."
+        """Return the data set that each column predicts.
+
+        Parameters
+        ----------
+        input_features : Any, default=None
+            Ignored
+
+        Returns
+        -------
+        NDArray[np.object_]
+            Shape (n_tasks,)
+        """
         check_is_fitted(self)
         named = _check_sources(self.sources)[0].card.get("data")
         return np.asarray(list(named or [t.property for t in self.tasks_]), dtype=object)
 
 # %% ../nbs/51_transfer.ipynb #a0ef469e
 class RescaledRegressor(RegressorMixin, BaseEstimator):
-    "Predict by the source's own prediction: as it is before `fit`, moved and stretched after it."
+    """Predict by the source's own prediction: as it is before `fit`, moved and stretched after it.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained, of the same tasks; averaged
+    task : int, default=0
+        Which of the sources' tasks is taken for the target, from 0 on
+    """
 
     def __init__(
         self,
@@ -220,7 +318,22 @@ class RescaledRegressor(RegressorMixin, BaseEstimator):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> RescaledRegressor: # Itself
-        "Fit the line."
+        """Fit the line.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        RescaledRegressor
+            Itself
+        """
         self._fit_line(*self._weighed(_given(self, X, reset=True), y, sample_weight))
         return self
 
@@ -246,7 +359,18 @@ class RescaledRegressor(RegressorMixin, BaseEstimator):
         self,
         X: Iterable[Any], # Raw inputs, or the descriptor table of the sources
     ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
-        "Predict the target."
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         if hasattr(self, "line_"): X = _given(self, X, reset=False)
         elif not hasattr(X, "shape"): X = as_rows(X)
         line = self._line(X)
@@ -259,7 +383,17 @@ class RescaledRegressor(RegressorMixin, BaseEstimator):
 
 # %% ../nbs/51_transfer.ipynb #ae17e3db
 class ResidualRegressor(RescaledRegressor):
-    "Learn what the rescaled prediction of the sources misses."
+    """Learn what the rescaled prediction of the sources misses.
+
+    Parameters
+    ----------
+    sources : SourceModel | Sequence[SourceModel]
+        Pretrained, of the same tasks; averaged
+    head : RegressorMixin
+        Learns the difference from `X` as it is given; never fitted itself
+    task : int, default=0
+        Which of the sources' tasks is taken for the target, from 0 on
+    """
 
     def __init__(
         self,
@@ -277,7 +411,22 @@ class ResidualRegressor(RescaledRegressor):
         y: ArrayLike, # Target, shape (n_samples,)
         sample_weight: ArrayLike | None = None, # Weight of each row, >= 0; one of 0 is left out
     ) -> ResidualRegressor: # Itself
-        "Fit the line, then the head on what is left; sets `line_` and `head_`."
+        """Fit the line, then the head on what is left; sets `line_` and `head_`.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            Raw inputs, or the descriptor table of the sources
+        y : ArrayLike
+            Target, shape (n_samples,)
+        sample_weight : ArrayLike | None, default=None
+            Weight of each row, >= 0; one of 0 is left out
+
+        Returns
+        -------
+        ResidualRegressor
+            Itself
+        """
         X, y, weight = self._weighed(_given(self, X, reset=True), y, sample_weight)
         own = fit_params(self.head, sample_weight=weight)
         self.head_ = clone(self.head).fit(X, self._fit_line(X, y, weight), **own)
@@ -287,7 +436,18 @@ class ResidualRegressor(RescaledRegressor):
         self,
         X: Iterable[Any], # As in `fit`
     ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
-        "Predict the target."
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : Iterable[Any]
+            As in `fit`
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self, "head_")
         X = _given(self, X, reset=False)
         found = self._line(X) + self.head_.predict(X)

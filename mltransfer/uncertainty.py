@@ -34,7 +34,20 @@ def bound_rank(
     n: int, # Rows with a known error
     level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
 ) -> int: # From 1 to n
-    "Return which of `n` sorted upper ends is the bound, or say why there is none."
+    """Return which of `n` sorted upper ends is the bound, or say why there is none.
+
+    Parameters
+    ----------
+    n : int
+        Rows with a known error
+    level : float, default=0.9
+        Share of new rows that the intervals should hold, from 0.5 to below 1
+
+    Returns
+    -------
+    int
+        From 1 to n
+    """
     if not 0.5 <= level < 1:
         slip = "; write 0.9 for 90 %" if level >= 1 else ""
         raise ValueError(f"level must be at least 0.5 and below 1, got {level}{slip}")
@@ -53,7 +66,24 @@ def plus_interval(
     *,
     spread: ArrayLike = 1.0, # Expected size of errors relative to `residuals`, (n_new, n_train)
 ) -> NDArray[np.float64]: # Lower and upper bound of each new row, shape (n_new, 2)
-    "Return jackknife+ or CV+ intervals from predictions and errors on unseen rows."
+    """Return jackknife+ or CV+ intervals from predictions and errors on unseen rows.
+
+    Parameters
+    ----------
+    predicted : ArrayLike
+        By the model that has not seen training row i, shape (n_new, n_train)
+    residuals : ArrayLike
+        Error of that model on row i, in the unit of the target, (n_train,)
+    level : float, default=0.9
+        Share of new rows that the intervals should hold, from 0.5 to below 1
+    spread : ArrayLike, default=1.0
+        Expected size of errors relative to `residuals`, (n_new, n_train)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Lower and upper bound of each new row, shape (n_new, 2)
+    """
     residuals = np.abs(check_target(residuals, n_min=1))
     predicted = check_array(predicted, dtype=float)
     n = len(residuals)
@@ -148,7 +178,21 @@ def _folds(
 
 # %% ../nbs/61_uncertainty.ipynb #0b59ea38
 class ConformalRegressor(RegressorMixin, BaseEstimator):
-    "Put prediction intervals around any regressor, from its errors on rows that it has not seen."
+    """Put prediction intervals around any regressor, from its errors on rows that it has not seen.
+
+    Parameters
+    ----------
+    estimator : RegressorMixin
+        The whole procedure: a model, pipeline or search; never fitted
+    cv : int | BaseCrossValidator, default=10
+        Random folds at most, >= 2; or a splitter, see above
+    domain : OutlierMixin | None, default=None
+        An `ApplicabilityDomain` widens intervals far away
+    random_state : int | None, default=0
+        Seed of the folds
+    n_jobs : int | None, default=1
+        Worker processes; -1 for all cores; the result is the same
+    """
 
     def __init__(
         self,
@@ -172,7 +216,24 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         groups: Iterable[Any] | None = None, # Group of each row, kept in one fold
         sample_weight: ArrayLike | None = None, # Of each row, >= 0, for fits; intervals count rows
     ) -> ConformalRegressor: # Itself
-        "Fit all rows and each fold; groups and weights go to fits that take them."
+        """Fit all rows and each fold; groups and weights go to fits that take them.
+
+        Parameters
+        ----------
+        X : Any
+            What `estimator` takes: raw inputs (n_samples,) or a table (n_samples, n_features)
+        y : ArrayLike
+            Target, shape (n_samples,)
+        groups : Iterable[Any] | None, default=None
+            Group of each row, kept in one fold
+        sample_weight : ArrayLike | None, default=None
+            Of each row, >= 0, for fits; intervals count rows
+
+        Returns
+        -------
+        ConformalRegressor
+            Itself
+        """
         if y is None:
             raise ValueError("ConformalRegressor requires y to be passed, but the target y is None")
         rows = _rows(X, check_target(column_or_1d(y, warn=True)), groups, sample_weight)
@@ -202,7 +263,18 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         self,
         X: Any, # New materials, as in `fit`
     ) -> NDArray[np.float64]: # In the unit of the target, shape (n_samples,)
-        "Predict with the model that has seen all rows."
+        """Predict with the model that has seen all rows.
+
+        Parameters
+        ----------
+        X : Any
+            New materials, as in `fit`
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In the unit of the target, shape (n_samples,)
+        """
         check_is_fitted(self)
         return self.model_.predict(X)
 
@@ -211,7 +283,20 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         X: Any, # New materials, as in `fit`
         level: float = 0.9, # Share of new rows that the intervals should hold, from 0.5 to below 1
     ) -> NDArray[np.float64]: # Lower and upper bound, in the unit of the target, (n_samples, 2)
-        "Return the CV+ interval of each row."
+        """Return the CV+ interval of each row.
+
+        Parameters
+        ----------
+        X : Any
+            New materials, as in `fit`
+        level : float, default=0.9
+            Share of new rows that the intervals should hold, from 0.5 to below 1
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Lower and upper bound, in the unit of the target, (n_samples, 2)
+        """
         check_is_fitted(self)
         bound_rank(int(self.counted_.sum()), level) # a wrong level is named before the models work
         return _intervals(self, X, level)
@@ -239,7 +324,15 @@ def _intervals(model: ConformalRegressor, X: Any, level: float) -> NDArray[np.fl
 
 # %% ../nbs/61_uncertainty.ipynb #8ec55f00
 class ApplicabilityDomain(OutlierMixin, BaseEstimator):
-    "Say how far materials are from the training rows, and which are outside."
+    """Say how far materials are from the training rows, and which are outside.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        Nearest training rows to average over, >= 1
+    level : float, default=0.95
+        Share of the training rows that are inside, between 0 and 1
+    """
 
     def __init__(
         self,
@@ -255,7 +348,20 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         X: ArrayLike, # Descriptors of the training rows, shape (n_samples, n_features)
         y: ArrayLike | None = None, # Ignored
     ) -> ApplicabilityDomain: # Itself
-        "Measure each training row by the others."
+        """Measure each training row by the others.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors of the training rows, shape (n_samples, n_features)
+        y : ArrayLike | None, default=None
+            Ignored
+
+        Returns
+        -------
+        ApplicabilityDomain
+            Itself
+        """
         X = self._table(X, reset=True)
         k = self.n_neighbors
         n = len(X)
@@ -275,7 +381,18 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.float64]: # 1 is typical of the training rows; shape (n_samples,)
-        "Return the mean distance to the nearest training rows."
+        """Return the mean distance to the nearest training rows.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            1 is typical of the training rows; shape (n_samples,)
+        """
         check_is_fitted(self)
         Z = self.scaler_.transform(self._table(X, reset=False))
         return self.neighbors_.kneighbors(Z)[0].mean(axis=1) / self.typical_
@@ -284,21 +401,54 @@ class ApplicabilityDomain(OutlierMixin, BaseEstimator):
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.float64]: # From 0 down, shape (n_samples,)
-        "Return minus the distance."
+        """Return minus the distance.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            From 0 down, shape (n_samples,)
+        """
         return -self.distance(X)
 
     def decision_function(
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.float64]: # In units of the typical distance, shape (n_samples,)
-        "Return how far inside a row is; negative outside."
+        """Return how far inside a row is; negative outside.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.float64]
+            In units of the typical distance, shape (n_samples,)
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(
         self,
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
     ) -> NDArray[np.int64]: # Shape (n_samples,)
-        "Return 1 for rows inside, -1 for rows outside."
+        """Return 1 for rows inside, -1 for rows outside.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+
+        Returns
+        -------
+        NDArray[np.int64]
+            Shape (n_samples,)
+        """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def _table(self, X: ArrayLike, reset: bool) -> NDArray[np.float64]:

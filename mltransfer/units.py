@@ -40,7 +40,24 @@ def convert(
     wanted: str, # Unit to convert to, e.g. "J/(kg K)"
     molar_mass: Numbers | None = None, # In g/mol, needed from per mole to per kilogram
 ) -> Numbers: # Values in the unit `wanted`
-    "Convert values from one unit to another."
+    """Convert values from one unit to another.
+
+    Parameters
+    ----------
+    values : Numbers
+        Values in the unit `given`
+    given : str
+        Unit of `values`, e.g. "J/(mol K)"
+    wanted : str
+        Unit to convert to, e.g. "J/(kg K)"
+    molar_mass : Numbers | None, default=None
+        In g/mol, needed from per mole to per kilogram
+
+    Returns
+    -------
+    Numbers
+        Values in the unit `wanted`
+    """
     if given == wanted: return values
     if (given, wanted) in FACTORS: return values * FACTORS[given, wanted]
     if given in KELVIN and wanted == "K":
@@ -56,7 +73,18 @@ def convert(
 def molar_mass(
     smiles: str, # SMILES of a molecule or of a repeat unit
 ) -> float: # In g/mol
-    "Return the molar mass of a molecule, with natural isotopes."
+    """Return the molar mass of a molecule, with natural isotopes.
+
+    Parameters
+    ----------
+    smiles : str
+        SMILES of a molecule or of a repeat unit
+
+    Returns
+    -------
+    float
+        In g/mol
+    """
     from rdkit.Chem.Descriptors import MolWt # imports a lot, so only when needed
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles, sanitize=False) # three times faster, same mass

@@ -44,7 +44,17 @@ __all__ = ['Evaluation', 'evaluate', 'error_table', 'learning_curve', 'untrained
 
 # %% ../nbs/60_validate.ipynb #4fc5ef7b
 class Evaluation:
-    "Errors of several methods on the same splits."
+    """Errors of several methods on the same splits.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        A row per method, repeat and split
+    predictions : pd.DataFrame
+        A row per tested row of each of them
+    task : Task | None, default=None
+        Property; with `log` all errors are those of decimal logarithms
+    """
 
     def __init__(
         self,
@@ -64,7 +74,13 @@ class Evaluation:
         return self.predictions.assign(**(np.log10(p) if self._log else p))
 
     def summary(self) -> pd.DataFrame: # A row per method; in the unit of the target, or in decades
-        "Return MAE with its spread over repeats, RMSE, R2 and seconds of each method."
+        """Return MAE with its spread over repeats, RMSE, R2 and seconds of each method.
+
+        Returns
+        -------
+        pd.DataFrame
+            A row per method; in the unit of the target, or in decades
+        """
         by_repeat = self._scaled().groupby(["method", "repeat"], sort=False)
         pooled = by_repeat[["measured", "predicted"]]
         each = pooled.apply(lambda g: pd.Series(scores(g["measured"], g["predicted"])))
@@ -82,7 +98,24 @@ class Evaluation:
         interval: Interval = "crossed t", # Over draws and materials, or "corrected t": draws alone
         level: float = 0.95, # Confidence of the interval, between 0 and 1
     ) -> pd.Series: # Named after the method; see `verdicts.compare`
-        "Compare two methods on the same splits."
+        """Compare two methods on the same splits.
+
+        Parameters
+        ----------
+        method : str
+            Name of a method
+        baseline : str
+            Name of the method it is compared with
+        interval : Interval, default="crossed t"
+            Over draws and materials, or "corrected t": draws alone
+        level : float, default=0.95
+            Confidence of the interval, between 0 and 1
+
+        Returns
+        -------
+        pd.Series
+            Named after the method; see `verdicts.compare`
+        """
         if interval not in Interval.__args__:
             raise ValueError(f"interval must be one of {Interval.__args__}, got {interval!r}")
         names = list(self.table["method"].unique())
@@ -109,7 +142,26 @@ class Evaluation:
         level: float = 0.95, # Confidence that no method is called different by luck
         adjust: bool = True, # Adjust for the number of methods (Holm), see `verdicts.judge`
     ) -> pd.DataFrame: # A row per method: ratio, interval, p-value, share of draws won, verdict
-        "Compare several methods with one baseline, adjusted for their number."
+        """Compare several methods with one baseline, adjusted for their number.
+
+        Parameters
+        ----------
+        baseline : str
+            Name of the method that all others are compared with
+        methods : Sequence[str] | None, default=None
+            Names of the others; all of them if `None`
+        interval : Interval, default="crossed t"
+            See `compare`
+        level : float, default=0.95
+            Confidence that no method is called different by luck
+        adjust : bool, default=True
+            Adjust for the number of methods (Holm), see `verdicts.judge`
+
+        Returns
+        -------
+        pd.DataFrame
+            A row per method: ratio, interval, p-value, share of draws won, verdict
+        """
         names = self.table["method"].unique() if methods is None else methods
         found = {m: self.compare(m, baseline, interval=interval) for m in names if m != baseline}
         return judge(found, level=level, adjust=adjust)
@@ -137,7 +189,18 @@ def _digest(obj: Any, what: str) -> str:
 def digest(
     *made_of: Any, # Sources, data, options, seeds
 ) -> str: # Twelve characters; others if anything differs, the version of this package included
-    "Name what a result is made of, for the name of its file."
+    """Name what a result is made of, for the name of its file.
+
+    Parameters
+    ----------
+    *made_of : Any
+        Sources, data, options, seeds
+
+    Returns
+    -------
+    str
+        Twelve characters; others if anything differs, the version of this package included
+    """
     return _digest(made_of, "what a result is made of")[:12]
 
 
@@ -146,7 +209,22 @@ def piece(
     compute: Callable[[], Mapping[str, NDArray]], # Makes the arrays
     *made_of: Any, # Sources, data, options, seeds; without them `compute`, a `functools.partial`
 ) -> dict[str, NDArray]: # Arrays by name
-    "Read arrays that were made before from the same things, or make and keep them."
+    """Read arrays that were made before from the same things, or make and keep them.
+
+    Parameters
+    ----------
+    file : str | Path
+        Where it is kept; the digest is added to the name
+    compute : Callable[[], Mapping[str, NDArray]]
+        Makes the arrays
+    *made_of : Any
+        Sources, data, options, seeds; without them `compute`, a `functools.partial`
+
+    Returns
+    -------
+    dict[str, NDArray]
+        Arrays by name
+    """
     file = Path(file)
     file = file.with_name(f"{file.stem}-{digest(*made_of or (compute,))}.npz")
     if not file.exists():
@@ -215,7 +293,36 @@ def evaluate(
     progress: bool = True, # Show a bar
     checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
 ) -> Evaluation: # Errors and predictions
-    "Fit and test every method on every split."
+    """Fit and test every method on every split.
+
+    Parameters
+    ----------
+    methods : Mapping[str, RegressorMixin]
+        Models by name
+    X : Iterable[Any] | ArrayLike
+        Raw inputs, or descriptors (array or DataFrame), one row each
+    y : ArrayLike
+        Target, shape (n_samples,)
+    splits : Splits
+        Repeats, each a list of (training, test) rows
+    groups : Iterable[Any] | None, default=None
+        Group of each row: given to fits that take it
+    sample_weight : ArrayLike | None, default=None
+        Weight of each row in fits; as test all count alike
+    task : Task | None, default=None
+        Property: given to fits that take it; with `log` errors are factors
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show a bar
+    checkpoint : str | Path | None, default=None
+        Folder for finished fits, to go on after an interruption
+
+    Returns
+    -------
+    Evaluation
+        Errors and predictions
+    """
     if not isinstance(methods, Mapping) or not methods:
         raise ValueError(f"methods must be models by name, got {methods!r:.60}")
     X = _as_table(X)
@@ -350,7 +457,22 @@ def error_table(
     *,
     interval: Interval = "crossed t", # See `Evaluation.compare`
 ) -> pd.DataFrame: # A row per method: MAE, spread, ratio, interval, share won, verdict
-    "Put errors and their ratios to a baseline side by side."
+    """Put errors and their ratios to a baseline side by side.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Errors on common splits
+    baseline : str
+        Method that the others are compared with
+    interval : Interval, default="crossed t"
+        See `Evaluation.compare`
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per method: MAE, spread, ratio, interval, share won, verdict
+    """
     columns = ["ratio", "low", "high", "wins", "verdict"]
     found = result.compare_all(baseline, interval=interval)[columns]
     found.loc[baseline] = [1.0, 1.0, 1.0, 0.0, "baseline"]
@@ -373,7 +495,42 @@ def learning_curve(
     progress: bool = True, # Show a bar
     checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
 ) -> pd.DataFrame: # A row per size and method: MAE, spread, ratio, interval, share won, verdict
-    "Measure the error of every method over the number of training rows."
+    """Measure the error of every method over the number of training rows.
+
+    Parameters
+    ----------
+    methods : Mapping[str, RegressorMixin]
+        Models by name
+    X : Iterable[Any] | ArrayLike
+        Raw inputs or descriptors, as in `evaluate`
+    y : ArrayLike
+        Target, shape (n_samples,)
+    sizes : Sequence[int]
+        Numbers of training rows; all other rows are test
+    baseline : str
+        Method that the others are compared with
+    n_draws : int, default=20
+        Draws of each size; below 5 there is no interval and no verdict
+    interval : Interval, default="crossed t"
+        Kind of interval, see `Evaluation.compare`
+    groups : Iterable[Any] | None, default=None
+        Group of each row, to be kept together
+    task : Task | None, default=None
+        Property, as in `evaluate`; with `log` errors are factors
+    random_state : int | None, default=0
+        Seed of the draws
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show a bar
+    checkpoint : str | Path | None, default=None
+        Folder for finished fits, to go on after an interruption
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per size and method: MAE, spread, ratio, interval, share won, verdict
+    """
     if baseline not in methods:
         raise ValueError(f"no method {baseline!r}; there are {list(methods)}")
     X = _as_table(X)
@@ -407,12 +564,35 @@ def untrained(
     *,
     random_state: int = 0, # Seed of the new weights
 ) -> list[SourceModel]: # Sources of the same shapes, descriptors and scaling, with initial weights
-    "Return the null model of some sources: the same networks before training."
+    """Return the null model of some sources: the same networks before training.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Trained sources
+    random_state : int, default=0
+        Seed of the new weights
+
+    Returns
+    -------
+    list[SourceModel]
+        Sources of the same shapes, descriptors and scaling, with initial weights
+    """
     return [untrained_like(s, random_state + i) for i, s in enumerate(check_sources(sources))]
 
 # %% ../nbs/60_validate.ipynb #49e7a000
 class PermutationNull(NamedTuple):
-    "Error of a model, its errors on shuffled targets, and the p-value."
+    """Error of a model, its errors on shuffled targets, and the p-value.
+
+    Attributes
+    ----------
+    score : float
+        MAE in the unit of `y`
+    null : NDArray[np.float64]
+        MAE on each shuffled target
+    p : float
+        Probability of so small an error if there is nothing to learn
+    """
     score: float # MAE in the unit of `y`
     null: NDArray[np.float64] # MAE on each shuffled target
     p: float # Probability of so small an error if there is nothing to learn
@@ -430,7 +610,34 @@ def permutation_null(
     progress: bool = True, # Show a bar
     checkpoint: str | Path | None = None, # Folder for finished fits, to go on after an interruption
 ) -> PermutationNull: # `score`, `null` (errors on shuffles), both in the unit of `y`, and `p`
-    "Compare the error of a model with its errors on shuffled targets."
+    """Compare the error of a model with its errors on shuffled targets.
+
+    Parameters
+    ----------
+    model : RegressorMixin
+        Any model, such as a whole search
+    X : Iterable[Any] | ArrayLike
+        Raw inputs or descriptors, as in `evaluate`
+    y : ArrayLike
+        Target, shape (n_samples,)
+    splits : Splits
+        Repeats, each a list of (training, test) rows
+    n_permutations : int, default=100
+        Number of shuffles, > 0; the least p-value is 1 over one more
+    random_state : int | None, default=0
+        Seed of the shuffles
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show a bar
+    checkpoint : str | Path | None, default=None
+        Folder for finished fits, to go on after an interruption
+
+    Returns
+    -------
+    PermutationNull
+        `score`, `null` (errors on shuffles), both in the unit of `y`, and `p`
+    """
     if n_permutations < 1:
         raise ValueError(f"n_permutations must be at least 1, got {n_permutations}")
     y = check_target(y, varies=True)

@@ -58,7 +58,24 @@ def compare(
     test_over_train: float, # Test rows per training row
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # Ratio with its interval, p-value, share of draws won, both mean errors
-    "Compare two methods on the same draws, corrected for training rows that draws share."
+    """Compare two methods on the same draws, corrected for training rows that draws share.
+
+    Parameters
+    ----------
+    errors : ArrayLike
+        Mean absolute error of a method in each draw, shape (n_draws,)
+    baseline : ArrayLike
+        The same of its baseline, on the same draws
+    test_over_train : float
+        Test rows per training row
+    level : float, default=0.95
+        Confidence of the interval, between 0 and 1
+
+    Returns
+    -------
+    pd.Series
+        Ratio with its interval, p-value, share of draws won, both mean errors
+    """
     errors, reference = _check_errors(errors, baseline, level)
     n, known = len(errors), len(errors) > 1 and errors.any()
     # Nadeau and Bengio 2003, eq. 9: corrected resampled t
@@ -96,7 +113,26 @@ def compare_rows(
     groups: ArrayLike | None = None, # Group of each row, shape (n_samples,); rows of a group count as one
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # As `compare` returns
-    "Compare two methods row by row: draws and materials could both have been others."
+    """Compare two methods row by row: draws and materials could both have been others.
+
+    Parameters
+    ----------
+    errors : ArrayLike
+        Absolute errors, shape (n_draws, n_samples); NaN where a row was not tested
+    baseline : ArrayLike
+        Absolute errors of the baseline on the same rows
+    n_train : float
+        Training rows of a draw
+    groups : ArrayLike | None, default=None
+        Group of each row, shape (n_samples,); rows of a group count as one
+    level : float, default=0.95
+        Confidence of the interval, between 0 and 1
+
+    Returns
+    -------
+    pd.Series
+        As `compare` returns
+    """
     E, B = np.asarray(errors, dtype=float), np.asarray(baseline, dtype=float)
     tested = np.isfinite(B)
     if E.shape != B.shape or E.ndim != 2 or (np.isfinite(E) != tested).any():
@@ -137,7 +173,15 @@ def verdict(
     *,
     warn: bool = True, # Warn unless the method is better
 ) -> Verdict:
-    "Put a comparison into words."
+    """Put a comparison into words.
+
+    Parameters
+    ----------
+    comparison : pd.Series
+        What `compare` returns
+    warn : bool, default=True
+        Warn unless the method is better
+    """
     low, high = comparison["low"], comparison["high"]
     if np.isnan(low): word = "too few draws to say"
     elif round(high, 2) < 1: word = "better"
@@ -155,7 +199,18 @@ def verdict(
 def ratio_text(
     comparison: pd.Series, # What `compare` returns
 ) -> str: # Such as "0.75 (0.55-0.95)"; only the ratio where there is no interval
-    "Write a ratio with its interval."
+    """Write a ratio with its interval.
+
+    Parameters
+    ----------
+    comparison : pd.Series
+        What `compare` returns
+
+    Returns
+    -------
+    str
+        Such as "0.75 (0.55-0.95)"; only the ratio where there is no interval
+    """
     ratio, low, high = comparison[["ratio", "low", "high"]]
     return f"{ratio:.2f}" if np.isnan(low) else f"{ratio:.2f} ({low:.2f}-{high:.2f})"
 
@@ -166,7 +221,22 @@ def judge(
     level: float = 0.95, # Confidence that no method of the table is called different by luck
     adjust: bool = True, # False leaves each comparison as if it were the only one
 ) -> pd.DataFrame: # A row per method: as `compare` returns, and `verdict`
-    "Judge several methods against one baseline, adjusted for their number."
+    """Judge several methods against one baseline, adjusted for their number.
+
+    Parameters
+    ----------
+    comparisons : Mapping[str, pd.Series]
+        By method, each as `compare` returns; without the baseline
+    level : float, default=0.95
+        Confidence that no method of the table is called different by luck
+    adjust : bool, default=True
+        False leaves each comparison as if it were the only one
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per method: as `compare` returns, and `verdict`
+    """
     if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
     found = {name: c.rename(name) for name, c in comparisons.items()}
     known = sorted((n for n in found if not np.isnan(found[n]["p"])), key=lambda n: found[n]["p"])
@@ -188,7 +258,20 @@ def mean_ratio(
     ratios: ArrayLike, # Ratio of errors of each target, shape (n_targets,), > 0
     level: float = 0.95, # Confidence of the interval, between 0 and 1
 ) -> pd.Series: # As `compare` returns; `wins` is the share of targets, `mae` and `baseline` are missing
-    "Return the geometric mean of the ratios of several targets, with its interval over targets."
+    """Return the geometric mean of the ratios of several targets, with its interval over targets.
+
+    Parameters
+    ----------
+    ratios : ArrayLike
+        Ratio of errors of each target, shape (n_targets,), > 0
+    level : float, default=0.95
+        Confidence of the interval, between 0 and 1
+
+    Returns
+    -------
+    pd.Series
+        As `compare` returns; `wins` is the share of targets, `mae` and `baseline` are missing
+    """
     ratios = check_target(ratios, n_min=1)
     if ratios.min() <= 0: raise ValueError("ratios must be above 0")
     if not 0 < level < 1: raise ValueError(f"level must lie between 0 and 1, got {level}")
@@ -207,7 +290,28 @@ def in_words(
     within: float | None = None, # Distance that nine in ten new materials keep, in the same unit
     materials: str = "materials", # What is new: "polymers", "crystals"
 ) -> str: # At most three sentences
-    "Write a comparison in plain English."
+    """Write a comparison in plain English.
+
+    Parameters
+    ----------
+    comparison : pd.Series
+        What `compare` returns, or a row of `judge`
+    unit : str, default=""
+        Unit of the errors
+    names : tuple[str, str], default=("With sources", "without")
+        What begins each half of the sentence
+    about : str, default=""
+        What was predicted, such as "Glass transition of 40 polymers"
+    within : float | None, default=None
+        Distance that nine in ten new materials keep, in the same unit
+    materials : str, default="materials"
+        What is new: "polymers", "crystals"
+
+    Returns
+    -------
+    str
+        At most three sentences
+    """
     unit = f" {unit}" if unit else ""
     change = _change(comparison["ratio"])
     low, high = comparison["low"], comparison["high"]

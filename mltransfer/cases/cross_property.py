@@ -51,7 +51,24 @@ def read_sources(
     n_jobs: int = 1, # Worker processes of the training
     device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> list[SourceModel]: # Multi-task encoders
-    "Open the encoders in `folder`; train them first if they are not there (10 minutes each on one core)."
+    """Open the encoders in `folder`; train them first if they are not there (10 minutes each on one core).
+
+    Parameters
+    ----------
+    folder : str | Path
+        Where trained sources are kept
+    n_models : int, default=2
+        Networks, each with first weights of its own, > 0
+    n_jobs : int, default=1
+        Worker processes of the training
+    device : str, default="cpu"
+        Where to train, "cpu" or "cuda"
+
+    Returns
+    -------
+    list[SourceModel]
+        Multi-task encoders
+    """
     schedule, hidden = Schedule(epochs=20, batch_size=256, loss="mae"), (512,) * 4
     of = digest(SOURCES, schedule, hidden)
     files = [Path(folder) / f"encoder-{of}-{i}.safetensors" for i in range(n_models)]
@@ -66,7 +83,13 @@ def read_sources(
 
 
 def starter_sources() -> list[SourceModel]: # Multi-task encoders of the starter library
-    "Open the encoders of compositions that come with the package."
+    """Open the encoders of compositions that come with the package.
+
+    Returns
+    -------
+    list[SourceModel]
+        Multi-task encoders of the starter library
+    """
     library = Library.starter()
     return [s for s in library.load(library.query(kind="composition").index.unique().sort_values()) if len(s.tasks) > 1]
 
@@ -78,7 +101,25 @@ def ours(
     *,
     quick: bool = False, # Leave out what takes long
 ) -> dict[str, NDArray]: # Predictions of the test rows, "direct" and "transfer"; the errors inside the training rows; and the share of transfer in the mixture
-    "Search inside the training rows and predict the test rows, with and without sources."
+    """Search inside the training rows and predict the test rows, with and without sources.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    sources : Sequence[SourceModel]
+        Encoders
+    random_state : int
+        Seed of folds and models
+    quick : bool, default=False
+        Leave out what takes long
+
+    Returns
+    -------
+    dict[str, NDArray]
+        Predictions of the test rows, "direct" and "transfer"; the errors inside the training rows;
+        and the share of transfer in the mixture
+    """
     model = Blend(sources, quick=quick, random_state=random_state).fit(data.X[~data.test], data.y[~data.test], groups=data.groups[~data.test])
     return {"direct": model.predict_direct(data.X[data.test]), "transfer": model.predict(data.X[data.test]),
             "inner": np.array([model.direct_mae_, model.inner_mae_]), "share": np.array(model.transfer_share_)}
@@ -88,7 +129,20 @@ def plain(
     data: Published, # One data set
     random_state: int, # Seed of the forest
 ) -> dict[str, NDArray]: # Predictions of the test rows, "median" and "forest"
-    "Predict the test rows with the training median, and with an untuned forest on element fractions."
+    """Predict the test rows with the training median, and with an untuned forest on element fractions.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    random_state : int
+        Seed of the forest
+
+    Returns
+    -------
+    dict[str, NDArray]
+        Predictions of the test rows, "median" and "forest"
+    """
     y = data.y[~data.test]
     forest = RandomForestRegressor(100, random_state=random_state).fit(data.fractions[~data.test], y)
     return {"median": np.full(data.test.sum(), np.median(y)), "forest": forest.predict(data.fractions[data.test])}
@@ -102,7 +156,18 @@ def _over_rows(errors: NDArray[np.float64], baseline: NDArray[np.float64]) -> li
 def average(
     pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
 ) -> dict[str, NDArray[np.float64]]: # Predictions of the test rows, "direct" and "transfer"
-    "Average the predictions of several seeds."
+    """Average the predictions of several seeds.
+
+    Parameters
+    ----------
+    pieces : Sequence[Mapping[str, NDArray]]
+        Ours, of several seeds
+
+    Returns
+    -------
+    dict[str, NDArray[np.float64]]
+        Predictions of the test rows, "direct" and "transfer"
+    """
     return {m: np.mean([p[m] for p in pieces], axis=0) for m in ("direct", "transfer")}
 
 
@@ -112,7 +177,24 @@ def judge(
     pieces: Sequence[Mapping[str, NDArray]], # Ours, of several seeds
     null: Mapping[str, NDArray] | None = None, # Ours, of the first seed, with untrained sources
 ) -> dict[str, Any]: # One row of the table
-    "Measure errors on the test rows."
+    """Measure errors on the test rows.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    base : Mapping[str, NDArray]
+        Predictions of the median and the forest
+    pieces : Sequence[Mapping[str, NDArray]]
+        Ours, of several seeds
+    null : Mapping[str, NDArray] | None, default=None
+        Ours, of the first seed, with untrained sources
+
+    Returns
+    -------
+    dict[str, Any]
+        One row of the table
+    """
     y, known = data.y[data.test], published_errors().loc[data.name]
     off = {m: np.abs(said - y) for m, said in (dict(base) | average(pieces)).items()}
     row = {"dataset": data.name, "unit": data.unit, "n_train": int((~data.test).sum()), "n_test": len(y), "repeated": 1 - data.new.mean(),
@@ -138,7 +220,20 @@ def set_table(
     row: Mapping[str, Any], # What `judge` returned
     methods: Sequence[str] = METHODS, # Which methods; "null" only if there is one
 ) -> pd.DataFrame: # One row per method, after those that are published
-    "Put methods of one set side by side."
+    """Put methods of one set side by side.
+
+    Parameters
+    ----------
+    row : Mapping[str, Any]
+        What `judge` returned
+    methods : Sequence[str], default=METHODS
+        Which methods; "null" only if there is one
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method, after those that are published
+    """
     better, methods = published_errors().loc[row["dataset"], "best"], ["scratch published", "transfer published", *(m for m in methods if m in row)]
     return pd.DataFrame({f"MAE [{row['unit']}]": [row[m] for m in methods], "on new formulas": [row.get(f"{m}, new formulas", np.nan) for m in methods],
                          "of the better published": [row[m] / better for m in methods]}, index=methods)
@@ -150,7 +245,18 @@ COMPARED = "the better of the two published errors"
 def verdict_text(
     table: pd.DataFrame, # One row per data set, as `judge` makes it
 ) -> str: # One paragraph
-    "Say in words what the table says."
+    """Say in words what the table says.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per data set, as `judge` makes it
+
+    Returns
+    -------
+    str
+        One paragraph
+    """
     def mean(column: str) -> str: return ratio_text(mean_ratio(table[column]))
     computed = ~table["dataset"].str.startswith("expt")
     below = table["ratio"] < 1
@@ -164,7 +270,13 @@ def verdict_text(
 def ratio_figure(
     table: pd.DataFrame, # One row per data set, as `judge` makes it
 ) -> Figure:
-    "Draw the error of each set over the published one."
+    """Draw the error of each set over the published one.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per data set, as `judge` makes it
+    """
     shown = table.sort_values("ratio", ascending=False).reset_index(drop=True)
     figure, ax = plt.subplots(figsize=(6.5, 0.8 + 0.19 * len(shown)), layout="constrained")
     best = shown["direct"] / shown["direct ratio"]
@@ -182,7 +294,13 @@ def ratio_figure(
 def share_figure(
     table: pd.DataFrame, # One row per data set, as `judge` makes it
 ) -> Figure:
-    "Draw what the better baseline and what transfer contribute, over the number of training rows."
+    """Draw what the better baseline and what transfer contribute, over the number of training rows.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per data set, as `judge` makes it
+    """
     figure, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     for column, kind, label in (("direct ratio", "direct", "better baseline: ours without sources / published"), ("gain", "transfer", "transfer: ours with / without sources")):
         ax.plot(table["n_train"], table[column], "o", ms=4, color=COLOURS[kind], label=label)
@@ -197,7 +315,20 @@ def source_map(
     data: Iterable[Published], # Some data sets
     sources: Sequence[SourceModel], # Encoders
 ) -> pd.DataFrame: # One row per source property, one column per data set
-    "Measure what each source property says of each target."
+    """Measure what each source property says of each target.
+
+    Parameters
+    ----------
+    data : Iterable[Published]
+        Some data sets
+    sources : Sequence[SourceModel]
+        Encoders
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per source property, one column per data set
+    """
     parts, names = {}, list(sources[0].card["data"])
     for d in data:
         rows = np.random.default_rng(0).permutation(np.flatnonzero(~d.test))[:1000]
@@ -213,7 +344,17 @@ def parity_figure(
     predictions: Sequence[NDArray[np.float64]], # Of their test rows
     ratios: ArrayLike, # Ratio to the better published error, one per set
 ) -> Figure:
-    "Draw the best, the middle and the worst set."
+    """Draw the best, the middle and the worst set.
+
+    Parameters
+    ----------
+    data : Sequence[Published]
+        Some data sets
+    predictions : Sequence[NDArray[np.float64]]
+        Of their test rows
+    ratios : ArrayLike
+        Ratio to the better published error, one per set
+    """
     ratios = np.asarray(ratios)
     order = np.argsort(ratios)
     chosen = list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
@@ -228,7 +369,13 @@ def parity_figure(
 def size_figure(
     table: pd.DataFrame, # Columns dataset, n_train, direct, transfer, and the published `best`
 ) -> Figure:
-    "Draw errors over the number of training rows."
+    """Draw errors over the number of training rows.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns dataset, n_train, direct, transfer, and the published `best`
+    """
     names = list(dict.fromkeys(table["dataset"]))
     figure, axes = plt.subplots(1, len(names), figsize=(2.6 * len(names), 2.6), layout="constrained", squeeze=False)
     for ax, name in zip(axes[0], names):
@@ -269,7 +416,30 @@ def run(
     seeds: int | None = None, # Number of seeds instead of that of the size, > 0
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # Table, verdict, figures
-    "Compare with the published errors, with sources and without; the table of each set is in `details`."
+    """Compare with the published errors, with sources and without; the table of each set is in `details`.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo": the twelve smallest sets, starter library, trees and kernels; "full": all sets,
+        networks, five seeds
+    random_state : int, default=0
+        First seed
+    datasets : Iterable[str] | None, default=None
+        Some of `distinct()` instead of those of the size
+    methods : Iterable[str] | None, default=None
+        Some of `METHODS`, for the tables of the sets; all if `None`. Without "null" there is no
+        search with untrained sources
+    seeds : int | None, default=None
+        Number of seeds instead of that of the size, > 0
+    folder : str | Path, default="_proc/cross_property"
+        Where sources and finished pieces are kept
+
+    Returns
+    -------
+    Report
+        Table, verdict, figures
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, names = SIZES[size], chosen(datasets, SIZES[size].n_datasets)
     wanted = METHODS if methods is None else tuple(methods)

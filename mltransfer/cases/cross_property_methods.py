@@ -44,7 +44,22 @@ def blank(
     hidden: Sequence[int] = ELEMNET, # Hidden layers
     random_state: int = 0, # Seed of the weights
 ) -> SourceModel: # An untrained network that reads such a table
-    "Make a network from scratch for any table."
+    """Make a network from scratch for any table.
+
+    Parameters
+    ----------
+    table : NDArray[np.floating]
+        Inputs, shape (n_samples, n_columns)
+    hidden : Sequence[int], default=ELEMNET
+        Hidden layers
+    random_state : int, default=0
+        Seed of the weights
+
+    Returns
+    -------
+    SourceModel
+        An untrained network that reads such a table
+    """
     scale = table.std(0)
     return SourceModel(build_network({"name": "MLP", "widths": [table.shape[1], *hidden, 1]}, random_state=random_state), None, [Task("label", "", "composition")],
                        columns=np.arange(table.shape[1]), x_scaling=np.stack([table.mean(0), np.where(scale > 0, scale, 1)]), y_scaling=np.array([[0.0], [1.0]]), seen=hash_keys([], "composition"))
@@ -60,7 +75,24 @@ def read_elemnet(
     epochs: int = 8, # Passes over the source data, > 0; fewer if they would be more than 8,000 steps
     device: str = "cpu", # Where to train, "cpu" or "cuda"
 ) -> SourceModel: # One property from element fractions
-    "Open an ElemNet in `folder`; train it first if it is not there (three to eight minutes on one core)."
+    """Open an ElemNet in `folder`; train it first if it is not there (three to eight minutes on one core).
+
+    Parameters
+    ----------
+    folder : str | Path
+        Where trained sources are kept
+    name : str, default="mp_formation_energy"
+        One of `PROPERTIES`
+    epochs : int, default=8
+        Passes over the source data, > 0; fewer if they would be more than 8,000 steps
+    device : str, default="cpu"
+        Where to train, "cpu" or "cuda"
+
+    Returns
+    -------
+    SourceModel
+        One property from element fractions
+    """
     how = Schedule(epochs=epochs, batch_size=128, learning_rate=5e-4, weight_decay=0.0, loss="mae")
     if not (file := Path(folder, f"elemnet-{name}-{digest(ELEMNET, how)}.safetensors")).exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +119,22 @@ def scratch_methods(
     random_state: int, # Seed
     schedule: Schedule = SIXTY, # How networks are trained
 ) -> dict[str, Method]: # Kind, table and model by name
-    "List the paper's models from scratch."
+    """List the paper's models from scratch.
+
+    Parameters
+    ----------
+    data : Published
+        One data set; its table ends with the 145 attributes
+    random_state : int
+        Seed
+    schedule : Schedule, default=SIXTY
+        How networks are trained
+
+    Returns
+    -------
+    dict[str, Method]
+        Kind, table and model by name
+    """
     made = {}
     for name, table in (("EF", data.fractions), ("PA", data.X[:, -145:])):
         made[f"ML({name})"] = "scratch", table, RandomForestRegressor(100, random_state=random_state)
@@ -108,7 +155,26 @@ def transfer_methods(
     *,
     names: Sequence[str] = TRANSFER, # Which of them
 ) -> dict[str, Method]: # Kind, table and model by name
-    "List the paper's models that start from one source."
+    """List the paper's models that start from one source.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    source : SourceModel
+        ElemNet on element fractions
+    random_state : int
+        Seed
+    schedule : Schedule, default=SIXTY
+        How networks are trained
+    names : Sequence[str], default=TRANSFER
+        Which of them
+
+    Returns
+    -------
+    dict[str, Method]
+        Kind, table and model by name
+    """
     def model(name: str) -> tuple[NDArray[np.float32], RegressorMixin]:
         if name in TUNED: return data.fractions, _net(source, TUNED[name], data, schedule, random_state)
         head, layer = name[:2], source.hidden(data.fractions, READ[name[3:-1]])
@@ -122,7 +188,22 @@ def try_methods(
     methods: Mapping[str, Method], # What to try
     random_state: int, # Seed of the rows that choose
 ) -> dict[str, NDArray]: # Names, kinds, validation errors, and test predictions, one row per method
-    "Fit, measure on a tenth of the training rows, predict the test rows."
+    """Fit, measure on a tenth of the training rows, predict the test rows.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    methods : Mapping[str, Method]
+        What to try
+    random_state : int
+        Seed of the rows that choose
+
+    Returns
+    -------
+    dict[str, NDArray]
+        Names, kinds, validation errors, and test predictions, one row per method
+    """
     train, y = ~data.test, data.y[~data.test]
     stop, rows = np.split(np.random.default_rng(random_state).permutation(len(y)), [max(1, round(0.1 * len(y)))])
     valid, test = [], []
@@ -142,7 +223,20 @@ def choose(
     data: Published, # One data set
     pieces: Sequence[Mapping[str, NDArray]], # What `try_methods` returned
 ) -> pd.DataFrame: # One row per method: `kind`, `valid`, `test` (MAE), `chosen`
-    "Measure test errors and mark what the paper would have chosen."
+    """Measure test errors and mark what the paper would have chosen.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    pieces : Sequence[Mapping[str, NDArray]]
+        What `try_methods` returned
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method: `kind`, `valid`, `test` (MAE), `chosen`
+    """
     y = data.y[data.test]
     table = pd.concat([pd.DataFrame({"kind": p["kinds"], "valid": p["valid"], "test": np.abs(p["test"] - y).mean(1)}, index=p["names"]) for p in pieces])
     best = {table.index.get_loc(table[table["kind"] == k]["valid"].idxmin()) for k in table["kind"].unique()}
@@ -153,7 +247,20 @@ def line(
     data: Published, # One data set
     table: pd.DataFrame, # What `choose` returned
 ) -> dict[str, str | float]: # One row of the summary
-    "Put published and repeated errors side by side."
+    """Put published and repeated errors side by side.
+
+    Parameters
+    ----------
+    data : Published
+        One data set
+    table : pd.DataFrame
+        What `choose` returned
+
+    Returns
+    -------
+    dict[str, str | float]
+        One row of the summary
+    """
     known = published_errors().loc[data.name]
     row = {"dataset": data.name, "unit": data.unit, "n_train": int((~data.test).sum()), "median": mae(data.y[data.test], np.full(data.test.sum(), np.median(data.y[~data.test])))}
     for kind in ("scratch", "transfer"):
@@ -165,7 +272,13 @@ def line(
 def grid_figure(
     tables: Mapping[str, pd.DataFrame], # What `choose` returned, by data set
 ) -> Figure:
-    "Draw all methods and what was chosen among them."
+    """Draw all methods and what was chosen among them.
+
+    Parameters
+    ----------
+    tables : Mapping[str, pd.DataFrame]
+        What `choose` returned, by data set
+    """
     figure, ax = plt.subplots(figsize=(6.5, 1.3 + 0.32 * len(tables)), layout="constrained")
     known = published_errors()
     for i, (name, table) in enumerate(tables.items()):
@@ -185,7 +298,18 @@ def grid_figure(
 def verdict_text(
     table: pd.DataFrame, # One row per data set, as `line` makes it
 ) -> str: # One paragraph
-    "Say in words what the table says."
+    """Say in words what the table says.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per data set, as `line` makes it
+
+    Returns
+    -------
+    str
+        One paragraph
+    """
     def ratio(a: str, b: str) -> float: return float(np.exp(np.log(table[a] / table[b]).mean()))
     wins = {v: int((table[f"transfer {v}"] < table[f"scratch {v}"]).sum()) for v in ("published", "again")}
     return (f"Run again, the models from scratch stand at {ratio('scratch again', 'scratch published'):.2f} of the published errors, the transfer models at {ratio('transfer again', 'transfer published'):.2f} (geometric means of {len(table)} sets). "
@@ -195,7 +319,19 @@ def verdict_text(
 # %% ../../nbs/case_studies/cross_property_methods.ipynb #1c904a55
 @dataclass(frozen=True)
 class Size:
-    "How large a run is."
+    """How large a run is.
+
+    Attributes
+    ----------
+    sets : slice
+        Of all data sets, from small to large
+    properties : tuple[str, ...]
+    methods : tuple[str, ...]
+    epochs : int
+        Of the sources
+    schedule : Schedule
+        Of everything else
+    """
     sets: slice # Of all data sets, from small to large
     properties: tuple[str, ...]
     methods: tuple[str, ...]
@@ -217,7 +353,29 @@ def run(
     methods: Sequence[str] | None = None, # Transfer methods instead of those of the size: some of `TRANSFER`
     folder: str | Path = "_proc/cross_property", # Where sources and finished pieces are kept
 ) -> Report: # One row per data set; all methods of each in `details`
-    "Run the paper's grid and choose as the paper did; the models from scratch are always there."
+    """Run the paper's grid and choose as the paper did; the models from scratch are always there.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full", "rest"], default="demo"
+        "demo": the smallest set, networks of one epoch; "full": the twelve smallest sets; "rest":
+        `FineTune` on the others
+    random_state : int, default=0
+        Seed
+    datasets : Iterable[str] | None, default=None
+        Data sets instead of those of the size
+    properties : Sequence[str] | None, default=None
+        Source properties instead of those of the size: some of `PROPERTIES`
+    methods : Sequence[str] | None, default=None
+        Transfer methods instead of those of the size: some of `TRANSFER`
+    folder : str | Path, default="_proc/cross_property"
+        Where sources and finished pieces are kept
+
+    Returns
+    -------
+    Report
+        One row per data set; all methods of each in `details`
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan, tables, rows = SIZES[size], {}, []
     wanted, where = tuple(methods or plan.methods), Path(folder, f"methods-{size}")

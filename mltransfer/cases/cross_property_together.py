@@ -38,7 +38,20 @@ def split_formulas(
     data: Iterable[Dataset], # Data sets
     random_state: int, # Seed of the draw
 ) -> pd.Series: # Fold of each formula: 0 to 4, or -1 if it is tested
-    "Split the formulas of all data sets at once."
+    """Split the formulas of all data sets at once.
+
+    Parameters
+    ----------
+    data : Iterable[Dataset]
+        Data sets
+    random_state : int
+        Seed of the draw
+
+    Returns
+    -------
+    pd.Series
+        Fold of each formula: 0 to 4, or -1 if it is tested
+    """
     formulas = np.unique(np.concatenate([d.groups.to_numpy().astype(str) for d in data]))
     place = np.random.default_rng(random_state).permutation(len(formulas))
     return pd.Series(np.where(place < len(formulas) / 10, -1, place % FOLDS), formulas, name="fold")
@@ -53,7 +66,24 @@ def learn(
     schedule: Schedule, # How to train
     random_state: int, # Seed of the networks
 ) -> list[SourceModel]: # The k-th has seen neither the test formulas nor fold k
-    "Train one network per fold."
+    """Train one network per fold.
+
+    Parameters
+    ----------
+    data : Sequence[Dataset]
+        Data sets, learnt together
+    fold : pd.Series
+        What `split_formulas` returned
+    schedule : Schedule
+        How to train
+    random_state : int
+        Seed of the networks
+
+    Returns
+    -------
+    list[SourceModel]
+        The k-th has seen neither the test formulas nor fold k
+    """
     return [pretrain(data, paper_inputs(), recipe="encoder", hidden=(256,) * 3, exclude=fold.index[fold.isin([-1, k])],
                      schedule=schedule, random_state=random_state + k, progress=False)[0] for k in range(FOLDS)]
 
@@ -64,7 +94,24 @@ def unseen(
     table: NDArray[np.float32], # Descriptors, shape (n_rows, n_columns)
     formulas: Sequence[str], # Of the rows
 ) -> NDArray[np.float64]: # Shape (n_rows, n_tasks)
-    "Predict each row by the networks that have not seen its formula."
+    """Predict each row by the networks that have not seen its formula.
+
+    Parameters
+    ----------
+    networks : Sequence[SourceModel]
+        What `learn` returned
+    fold : pd.Series
+        What it was trained with
+    table : NDArray[np.float32]
+        Descriptors, shape (n_rows, n_columns)
+    formulas : Sequence[str]
+        Of the rows
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Shape (n_rows, n_tasks)
+    """
     said, place = np.stack([s.predict(table) for s in networks]), fold[np.asarray(formulas, dtype=str)].to_numpy()
     return np.where((place < 0)[:, None], said.mean(0), said[place.clip(0), np.arange(len(place))])
 
@@ -80,7 +127,28 @@ def predict_all(
     random_state: int, # Seed of trees and networks
     few: Schedule = FEW, # How networks learn the target alone
 ) -> dict[str, NDArray]: # Test rows (`rows`), their values (`y`), and a prediction for each of `WAYS`
-    "Predict the test rows of one target."
+    """Predict the test rows of one target.
+
+    Parameters
+    ----------
+    data : Sequence[Dataset]
+        All data sets
+    target : str
+        Name of one of them
+    networks : Sequence[SourceModel]
+        Trained on all of them
+    fold : pd.Series
+        Split of the formulas
+    random_state : int
+        Seed of trees and networks
+    few : Schedule, default=FEW
+        How networks learn the target alone
+
+    Returns
+    -------
+    dict[str, NDArray]
+        Test rows (`rows`), their values (`y`), and a prediction for each of `WAYS`
+    """
     names = [d.name for d in data]
     own = names.index(target)
     X, y, formulas = data[own].X, data[own].y.to_numpy(), data[own].groups
@@ -98,7 +166,20 @@ def line(
     data: Dataset, # One target
     draws: Sequence[Mapping[str, NDArray]], # What `predict_all` returned, one per draw, two at least
 ) -> dict[str, str | float]: # One row of the table
-    "Measure the errors on one target and compare them."
+    """Measure the errors on one target and compare them.
+
+    Parameters
+    ----------
+    data : Dataset
+        One target
+    draws : Sequence[Mapping[str, NDArray]]
+        What `predict_all` returned, one per draw, two at least
+
+    Returns
+    -------
+    dict[str, str | float]
+        One row of the table
+    """
     def off(way: str) -> NDArray[np.float64]:
         table = np.full((len(draws), len(data)), np.nan)
         for errors, draw in zip(table, draws): errors[draw["rows"]] = np.abs(draw[way] - draw["y"])
@@ -116,7 +197,20 @@ def verdict_text(
     table: pd.DataFrame, # One row per target, as `line` makes it
     n_sets: int, # How many sets were learnt together
 ) -> str: # One paragraph
-    "Say in words what the table says."
+    """Say in words what the table says.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per target, as `line` makes it
+    n_sets : int
+        How many sets were learnt together
+
+    Returns
+    -------
+    str
+        One paragraph
+    """
     def said(ratio: str) -> str:
         words = table[f"{ratio} verdict"].value_counts()
         counts = [f"{w} on {words[w]}" for w in ("better", "worse", "no difference shown", "too few draws to say") if w in words]
@@ -128,7 +222,13 @@ def verdict_text(
 def ratio_figure(
     table: pd.DataFrame, # One row per target, as `line` makes it
 ) -> Figure:
-    "Draw what each kind of prediction makes of the direct error."
+    """Draw what each kind of prediction makes of the direct error.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        One row per target, as `line` makes it
+    """
     shown = table.sort_values("together / direct", ascending=False).reset_index(drop=True)
     figure, ax = plt.subplots(figsize=(6.5, 1.2 + 0.32 * len(shown)), layout="constrained")
     for way, colour, shift in (("untrained", COLOURS["null"], -0.2), ("alone", COLOURS["direct"], 0.0), ("together", COLOURS["transfer"], 0.2)):
@@ -144,7 +244,20 @@ def ratio_figure(
 # %% ../../nbs/case_studies/cross_property_together.ipynb #adbae6e8
 @dataclass(frozen=True)
 class Size:
-    "How large a run is."
+    """How large a run is.
+
+    Attributes
+    ----------
+    n_datasets : int
+        Learnt together
+    n_targets : int
+        The smallest of them
+    draws : int
+    many : Schedule
+        For all sets together
+    few : Schedule
+        For a target alone
+    """
     n_datasets: int # Learnt together
     n_targets: int # The smallest of them
     draws: int
@@ -163,7 +276,23 @@ def run(
     *,
     folder: str | Path = "_proc/cross_property_together", # Where finished pieces are kept
 ) -> Report: # One row per target
-    "Learn all sets together, with one split of the formulas."
+    """Learn all sets together, with one split of the formulas.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo": the four smallest sets, short training; "full": all sets, the twelve smallest as
+        targets, eight draws
+    random_state : int, default=0
+        First seed
+    folder : str | Path, default="_proc/cross_property_together"
+        Where finished pieces are kept
+
+    Returns
+    -------
+    Report
+        One row per target
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     plan = SIZES[size]
     data = [load(f"crossproperty_{n}") for n in chosen(None, plan.n_datasets)]

@@ -49,7 +49,18 @@ COMPUTED = "phonondb_thermal_conductivity"
 def read_pool(
     computed: bool, # Add computed values where none is measured; downloads a table
 ) -> pd.DataFrame: # Columns `key`, `formula`, `value` in W/(m K) and `nature`, sorted by key
-    "Collect crystals with a known conductivity at room temperature."
+    """Collect crystals with a known conductivity at room temperature.
+
+    Parameters
+    ----------
+    computed : bool
+        Add computed values where none is measured; downloads a table
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `key`, `formula`, `value` in W/(m K) and `nature`, sorted by key
+    """
     target = load(MEASURED)
     pool = pd.DataFrame(
         {
@@ -75,7 +86,18 @@ def rules(
     """Describe formulas by what Slack's rules speak of.
 
     Columns: atoms per formula unit, mean atomic mass (u), covalent radius (pm) and melting point
-    (K), and the spread of electronegativity."""
+    (K), and the spread of electronegativity.
+
+    Parameters
+    ----------
+    formulas : Iterable[str]
+        Compositions, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Shape (n_samples, 5), all but the last as logarithms
+    """
     formulas = list(formulas)
     atoms = [sum(read_composition(composition_key(f)).values()) for f in formulas]
     columns = CompositionDescriptors(statistics=("ave", "var"))
@@ -94,7 +116,22 @@ def read_source(
     most: int, # Most rows, drawn at random
     random_state: int, # Seed of the draw
 ) -> Dataset: # The part that is used
-    "Load the readable rows of a data set, or some of them."
+    """Load the readable rows of a data set, or some of them.
+
+    Parameters
+    ----------
+    name : str
+        Data set of compositions
+    most : int
+        Most rows, drawn at random
+    random_state : int
+        Seed of the draw
+
+    Returns
+    -------
+    Dataset
+        The part that is used
+    """
     whole = load(name)
     rows = np.random.default_rng(random_state).permutation(
         np.flatnonzero(ElementFractions().readable(whole.X))
@@ -108,7 +145,24 @@ def read_sources(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress` of `pretrain`
 ) -> list[SourceModel]: # Each has AFLOW's conductivity among its outputs
-    "Open the sources of the starter library and train more, none of which has seen `keys`."
+    """Open the sources of the starter library and train more, none of which has seen `keys`.
+
+    Parameters
+    ----------
+    n_models : int
+        Networks to train of either kind; 0 for the starter library alone
+    keys : Iterable[str]
+        Compositions that no source may have seen
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress` of `pretrain`
+
+    Returns
+    -------
+    list[SourceModel]
+        Each has AFLOW's conductivity among its outputs
+    """
     library = Library.starter()
     keys = list(keys)
     made = library.load(library.query(data=SOURCE).index.unique().sort_values())
@@ -134,7 +188,20 @@ def source_conductivity(
     sources: Sequence[SourceModel], # Their predictions are averaged
     table: NDArray[np.float32], # `descriptors` of the crystals
 ) -> NDArray[np.float64]: # Natural logarithm of W/(m K), shape (n_samples, 1)
-    "Average the logarithm of the conductivity that sources predict."
+    """Average the logarithm of the conductivity that sources predict.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Their predictions are averaged
+    table : NDArray[np.float32]
+        `descriptors` of the crystals
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Natural logarithm of W/(m K), shape (n_samples, 1)
+    """
     each = [np.log(s.predict(table)[:, list(s.card["data"]).index(SOURCE)]) for s in sources]
     return np.mean(each, axis=0)[:, None]
 
@@ -143,7 +210,20 @@ def lines_and_heads(
     block: Mapping[str, list[int]], # Columns of each block
     choices: Mapping[str | tuple[str, ...], Sequence[str]], # Heads by block, as `pair` takes them
 ) -> dict[str, RegressorMixin]: # Candidates by name
-    "Pair blocks of columns with heads, two unbounded lines among them."
+    """Pair blocks of columns with heads, two unbounded lines among them.
+
+    Parameters
+    ----------
+    block : Mapping[str, list[int]]
+        Columns of each block
+    choices : Mapping[str | tuple[str, ...], Sequence[str]]
+        Heads by block, as `pair` takes them
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Candidates by name
+    """
     lines = {
         "line": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
         "robust": make_pipeline(StandardScaler(), HuberRegressor(alpha=1, max_iter=1000)),
@@ -152,7 +232,17 @@ def lines_and_heads(
 
 
 class ChosenUpwards(BestOfRegressor):
-    "Choose among candidate models by how well they predict values above those they were fitted to."
+    """Choose among candidate models by how well they predict values above those they were fitted to.
+
+    Parameters
+    ----------
+    candidates : Mapping[str, RegressorMixin]
+        Models by name; never fitted themselves
+    average : int, default=3
+        How many of the best to average, >= 1
+    quantiles : Sequence[float], default=(0.6, 0.7, 0.8)
+        Training rows below each threshold
+    """
 
     def __init__(
         self,
@@ -170,7 +260,20 @@ class ChosenUpwards(BestOfRegressor):
         X: ArrayLike, # Descriptors, shape (n_samples, n_features)
         y: ArrayLike, # Target, shape (n_samples,)
     ) -> ChosenUpwards: # Itself
-        "Compare all candidates above each threshold; sets `scores_`, `chosen_` and `models_`."
+        """Compare all candidates above each threshold; sets `scores_`, `chosen_` and `models_`.
+
+        Parameters
+        ----------
+        X : ArrayLike
+            Descriptors, shape (n_samples, n_features)
+        y : ArrayLike
+            Target, shape (n_samples,)
+
+        Returns
+        -------
+        ChosenUpwards
+            Itself
+        """
         X = validate_data(self, X)
         y = check_target(column_or_1d(y, warn=True), 5, varies=True)
         splits = [next(ExtrapolationSplit(q).split(X, y)) for q in self.quantiles]
@@ -205,7 +308,20 @@ def methods(
     *,
     upwards: bool, # For extrapolation: also choose upwards, and let the null do so
 ) -> dict[str, RegressorMixin]: # From the plainest to the transferred
-    "Make the direct models, the null and the transferred models."
+    """Make the direct models, the null and the transferred models.
+
+    Parameters
+    ----------
+    block : Mapping[str, list[int]]
+        Columns of each block
+    upwards : bool
+        For extrapolation: also choose upwards, and let the null do so
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        From the plainest to the transferred
+    """
     alone = {"descriptors": ["trees"], "hidden": ["forest"]}
     alone |= {b: ["robust"] for b in ("rules", "kappa", ("kappa", "cell"))}
     one = lines_and_heads(block, alone)
@@ -229,7 +345,22 @@ def columns(
     sources: Sequence[SourceModel], # As `read_sources` gives them
     random_state: int, # Seed of the untrained networks and of the subset of hidden units
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
-    "Compute everything that any method may read."
+    """Compute everything that any method may read.
+
+    Parameters
+    ----------
+    formulas : Sequence[str]
+        Compositions of the crystals
+    sources : Sequence[SourceModel]
+        As `read_sources` gives them
+    random_state : int
+        Seed of the untrained networks and of the subset of hidden units
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        All columns, and which are of each block
+    """
     table = usual_descriptors("composition").fit_transform(formulas)
     known = rules(formulas)
     blocks = {"cell": known[:, :1], "rules": known, "descriptors": table}
@@ -252,7 +383,22 @@ def interpolation(
     n_repeats: int, # Draws
     random_state: int, # Seed
 ) -> Splits: # One repeat per draw, ten splits each
-    "Split draws of 45 crystals into ten folds."
+    """Split draws of 45 crystals into ten folds.
+
+    Parameters
+    ----------
+    rows : NDArray[np.integer]
+        Measured crystals
+    n_repeats : int
+        Draws
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    Splits
+        One repeat per draw, ten splits each
+    """
     draws = [
         rows[d] for d, _ in RepeatedDraws(N_TRAIN, n_repeats, random_state=random_state).split(rows)
     ]
@@ -265,7 +411,22 @@ def extrapolation(
     n_draws: int, # Draws
     random_state: int, # Seed
 ) -> Splits: # One repeat per draw, one split each
-    "Draw 45 crystals from those below the fifteen best; all others are test."
+    """Draw 45 crystals from those below the fifteen best; all others are test.
+
+    Parameters
+    ----------
+    y : NDArray[np.float64]
+        Conductivity or its logarithm
+    n_draws : int
+        Draws
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    Splits
+        One repeat per draw, one split each
+    """
     low = np.argsort(-y, kind="stable")[N_HIDDEN:]
     draws = [
         np.sort(low[d])
@@ -279,7 +440,22 @@ def found(
     predicted: ArrayLike, # Predictions
     k: int = N_PROPOSED, # How many are proposed, and how many count as best
 ) -> float: # Between 0 and `k`
-    "Count how many of the `k` best are among the `k` proposed; ties count in part."
+    """Count how many of the `k` best are among the `k` proposed; ties count in part.
+
+    Parameters
+    ----------
+    measured : ArrayLike
+        True values, shape (n_samples,)
+    predicted : ArrayLike
+        Predictions
+    k : int, default=N_PROPOSED
+        How many are proposed, and how many count as best
+
+    Returns
+    -------
+    float
+        Between 0 and `k`
+    """
     measured = np.asarray(measured, float)
     predicted = np.asarray(predicted, float)
     limit = np.sort(predicted)[-k]
@@ -292,7 +468,18 @@ def found(
 def found_in(
     result: Evaluation, # Of `extrapolation`
 ) -> pd.DataFrame: # One row per draw, one column per method
-    "Count the finds of every method in every draw."
+    """Count the finds of every method in every draw.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Of `extrapolation`
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per draw, one column per method
+    """
     by = result.predictions.groupby(["repeat", "method"], sort=False)[["measured", "predicted"]]
     return by.apply(lambda g: found(g["measured"], g["predicted"])).unstack("method")[
         list(result.summary().index)
@@ -307,7 +494,20 @@ def make_table(
     within: Evaluation, # Of `interpolation`
     beyond: Evaluation, # Of `extrapolation`
 ) -> pd.DataFrame: # One row per method
-    "Put errors and finds of both protocols side by side."
+    """Put errors and finds of both protocols side by side.
+
+    Parameters
+    ----------
+    within : Evaluation
+        Of `interpolation`
+    beyond : Evaluation
+        Of `extrapolation`
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method
+    """
     hits = found_in(beyond)
     parts = {
         ("extrapolation", "found"): hits.mean(),
@@ -322,7 +522,18 @@ def make_table(
 def compare_errors(
     result: Evaluation, # Of either protocol
 ) -> pd.DataFrame: # One row per method; `baseline` names the direct model with the smallest error
-    "Compare the errors of null and transferred models with the best direct one."
+    """Compare the errors of null and transferred models with the best direct one.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Of either protocol
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method; `baseline` names the direct model with the smallest error
+    """
     errors = result.summary()["mae"]
     rival = errors[[m for m in DIRECT_MODELS if m in errors]].idxmin()
     return result.compare_all(rival, [m for m in JUDGED if m in errors]).rename_axis(
@@ -335,7 +546,22 @@ def make_verdict(
     beyond: Evaluation, # Of `extrapolation`
     method: str = CELL, # One of those that are judged
 ) -> str: # Three sentences
-    "Say how many of the best were found, and how errors compare with the best direct model."
+    """Say how many of the best were found, and how errors compare with the best direct model.
+
+    Parameters
+    ----------
+    within : Evaluation
+        Of `interpolation`
+    beyond : Evaluation
+        Of `extrapolation`
+    method : str, default=CELL
+        One of those that are judged
+
+    Returns
+    -------
+    str
+        Three sentences
+    """
     hits = found_in(beyond)
     n_test = beyond.table["n_test"].iloc[0]
     rival = hits[list(DIRECT_MODELS)].mean().idxmax()
@@ -378,7 +604,20 @@ def draw_extrapolation(
     beyond: Evaluation, # Of `extrapolation`
     threshold: float, # Highest value that may be trained on, as ln(W/(m K))
 ) -> plt.Figure: # Two panels
-    "Draw the first draw, a forest on descriptors beside the rescaled source."
+    """Draw the first draw, a forest on descriptors beside the rescaled source.
+
+    Parameters
+    ----------
+    beyond : Evaluation
+        Of `extrapolation`
+    threshold : float
+        Highest value that may be trained on, as ln(W/(m K))
+
+    Returns
+    -------
+    plt.Figure
+        Two panels
+    """
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
     for ax, name, colour in zip(axes, (TREES, CELL), (COLOURS["direct"], COLOURS["transfer"])):
         p = beyond.predictions.query("method == @name and repeat == 0")
@@ -395,7 +634,22 @@ def draw_all(
     beyond: Evaluation, # Of `extrapolation`
     threshold: float, # Highest value that may be trained on, as ln(W/(m K))
 ) -> dict[str, plt.Figure]: # By name
-    "Draw the figures of both protocols."
+    """Draw the figures of both protocols.
+
+    Parameters
+    ----------
+    within : Evaluation
+        Of `interpolation`
+    beyond : Evaluation
+        Of `extrapolation`
+    threshold : float
+        Highest value that may be trained on, as ln(W/(m K))
+
+    Returns
+    -------
+    dict[str, plt.Figure]
+        By name
+    """
     hits = found_in(beyond)
     ax = method_errors(hits, label=f"true top {N_PROPOSED} found", baseline=BEST_UP)
     ax.axvline(N_PROPOSED**2 / beyond.table["n_test"].iloc[0], color=COLOURS["null"], lw=0.8)
@@ -419,7 +673,20 @@ def candidates(
     gap: float = 0.5, # Least band gap in eV
     above_hull: float = 0.05, # Largest energy above the hull in eV/atom
 ) -> pd.DataFrame: # Indexed by key: band gap, energy above hull
-    "List nonmetallic, nearly stable compositions of the Materials Project; downloads two tables."
+    """List nonmetallic, nearly stable compositions of the Materials Project; downloads two tables.
+
+    Parameters
+    ----------
+    gap : float, default=0.5
+        Least band gap in eV
+    above_hull : float, default=0.05
+        Largest energy above the hull in eV/atom
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed by key: band gap, energy above hull
+    """
     by = {"band gap": load("mp_band_gap"), "above hull": load("mp_energy_above_hull")}
     table = pd.DataFrame(
         {
@@ -436,7 +703,22 @@ def screen(
     pool: pd.DataFrame, # As `read_pool` gives it
     sources: Sequence[SourceModel], # As `read_sources` gives them
 ) -> pd.DataFrame: # `listed` and the pool in W/(m K), highest prediction first
-    "Rank compositions by a model fitted to the crystals below the fifteen best."
+    """Rank compositions by a model fitted to the crystals below the fifteen best.
+
+    Parameters
+    ----------
+    listed : pd.DataFrame
+        Indexed by key, as `candidates` gives them
+    pool : pd.DataFrame
+        As `read_pool` gives it
+    sources : Sequence[SourceModel]
+        As `read_sources` gives them
+
+    Returns
+    -------
+    pd.DataFrame
+        `listed` and the pool in W/(m K), highest prediction first
+    """
     listed = listed.reindex(listed.index.union(pool["key"]))
     def read(keys: Iterable[str]) -> NDArray[np.float64]:
         table = usual_descriptors("composition").fit_transform(list(keys))
@@ -458,7 +740,20 @@ def draw_screening(
     table: pd.DataFrame, # As `screen` gives it
     pool: pd.DataFrame, # As `read_pool` gives it
 ) -> plt.Figure: # Histogram
-    "Draw the predictions, the true top ten, and the highest value that was trained on."
+    """Draw the predictions, the true top ten, and the highest value that was trained on.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        As `screen` gives it
+    pool : pd.DataFrame
+        As `read_pool` gives it
+
+    Returns
+    -------
+    plt.Figure
+        Histogram
+    """
     figure, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
     edges = np.geomspace(table["predicted"].min(), table["predicted"].max(), 60)
     ax.hist(table["predicted"], bins=edges, color=COLOURS["transfer"], alpha=0.6)
@@ -478,7 +773,19 @@ def draw_screening(
 # %% ../../nbs/case_studies/lattice_thermal_conductivity.ipynb #ce43e1dc
 @dataclass(frozen=True)
 class Size:
-    "How much of everything."
+    """How much of everything.
+
+    Attributes
+    ----------
+    computed : bool
+        Add phonondb to the pool, and screen the Materials Project
+    models : int
+        Networks to train of either kind
+    repeats : int
+        Draws of the 10-fold cross-validation
+    draws : int
+        Draws of the extrapolation
+    """
     computed: bool  # Add phonondb to the pool, and screen the Materials Project
     models: int  # Networks to train of either kind
     repeats: int  # Draws of the 10-fold cross-validation
@@ -495,7 +802,24 @@ def run(
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
 ) -> Report: # Table, verdict, figures; `details` has ratios `beyond` and `within`, `screening`
-    "Find the best conductors of heat with models that have seen only ordinary ones."
+    """Find the best conductors of heat with models that have seen only ordinary ones.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=-1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+
+    Returns
+    -------
+    Report
+        Table, verdict, figures; `details` has ratios `beyond` and `within`, `screening`
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     how = {"n_jobs": n_jobs, "progress": progress}
     s = SIZES[size]

@@ -58,7 +58,26 @@ def encoders(
     random_state: int, # Seed
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> list[SourceModel]: # One network on all data sets, `n_models` times
-    "Train multi-task source networks that have seen no target polymer."
+    """Train multi-task source networks that have seen no target polymer.
+
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        Data sets, one output each
+    target : Dataset
+        Its materials are left out of every source
+    n_models : int
+        How many networks
+    random_state : int
+        Seed
+    **how : Any
+        `n_jobs`, `progress` and `checkpoint` of `pretrain`
+
+    Returns
+    -------
+    list[SourceModel]
+        One network on all data sets, `n_models` times
+    """
     return pretrain(
         [load(n) for n in names],
         usual_descriptors("polymer"),
@@ -76,14 +95,40 @@ def rubbery(
     error: float, # Standard error of the prediction in K, > 0
     temperature: float = 298.15, # Where the property is measured, in K
 ) -> NDArray[np.float64]: # Probability between 0 and 1
-    "Return the probability that a polymer is above its glass transition."
+    """Return the probability that a polymer is above its glass transition.
+
+    Parameters
+    ----------
+    glass_transition : ArrayLike
+        Predicted glass transition in K, shape (n_samples,)
+    error : float
+        Standard error of the prediction in K, > 0
+    temperature : float, default=298.15
+        Where the property is measured, in K
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Probability between 0 and 1
+    """
     return norm.cdf((temperature - np.asarray(glass_transition, dtype=float)) / error)
 
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #26ac3b4b
 def suitable(
     library: Library, # Source models
 ) -> list[str]: # Ids
-    "Find the models that read molecules or polymers."
+    """Find the models that read molecules or polymers.
+
+    Parameters
+    ----------
+    library : Library
+        Source models
+
+    Returns
+    -------
+    list[str]
+        Ids
+    """
     return list(
         dict.fromkeys(
             i
@@ -96,7 +141,18 @@ def suitable(
 def starter_encoders(
     target: Dataset, # Polymers that no model may have seen
 ) -> list[SourceModel]: # Networks of several properties
-    "Load the multi-task encoders of the starter library, after checking what is suitable."
+    """Load the multi-task encoders of the starter library, after checking what is suitable.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers that no model may have seen
+
+    Returns
+    -------
+    list[SourceModel]
+        Networks of several properties
+    """
     library = Library.starter()
     models = library.load(suitable(library))
     if (leak := seen_by(models, target.groups, "polymer")).any():
@@ -120,7 +176,20 @@ def best_of(
     block: dict[str, list[int]], # Columns of each block
     source: str | None = None, # Which sources to read; direct if `None`
 ) -> BestOfRegressor: # The three best candidates, averaged
-    "List the candidates, direct or with one kind of source."
+    """List the candidates, direct or with one kind of source.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    source : str | None, default=None
+        Which sources to read; direct if `None`
+
+    Returns
+    -------
+    BestOfRegressor
+        The three best candidates, averaged
+    """
     own = dict(block)
     if source is not None: own |= {k: block[f"{source} {k}"] for k in ("hidden", "predicted")}
     tried = pair(own, DIRECT if source is None else TRANSFER)
@@ -134,7 +203,22 @@ def read_sources(
     sources: list[SourceModel], # Encoders; those that know the same properties are averaged
     name: str, # Prefix of the blocks
 ) -> dict[str, NDArray[np.floating]]: # What transfer candidates may read
-    "Read hidden layers and predictions; a glass transition comes with the probability of rubber."
+    """Read hidden layers and predictions; a glass transition comes with the probability of rubber.
+
+    Parameters
+    ----------
+    table : NDArray[np.float32]
+        Descriptors of the target, as `descriptors` makes them
+    sources : list[SourceModel]
+        Encoders; those that know the same properties are averaged
+    name : str
+        Prefix of the blocks
+
+    Returns
+    -------
+    dict[str, NDArray[np.floating]]
+        What transfer candidates may read
+    """
     families = {}
     predicted = []
     for s in sources: families.setdefault(s.tasks, []).append(s)
@@ -158,7 +242,29 @@ def _standard_error(source: SourceModel, output: int) -> float:
 # %% ../../nbs/case_studies/polymer_heat_capacity.ipynb #88b75984
 @dataclass(frozen=True)
 class Size:
-    "How much of everything."
+    """How much of everything.
+
+    Attributes
+    ----------
+    encoders : int
+        Multi-task networks of each kind
+    source : str
+        Data set of the random pyramids
+    rows : int
+        Most rows of it
+    pyramids : int
+        Random single-property networks
+    epochs : int
+        Passes over the source rows
+    folds : tuple[str, ...]
+        Cross-validations
+    repeats : int
+        Of each
+    sizes : tuple[int, ...]
+        Training rows of the learning curve
+    draws : int
+        Of each
+    """
     encoders: int  # Multi-task networks of each kind
     source: str  # Data set of the random pyramids
     rows: int  # Most rows of it
@@ -184,7 +290,24 @@ def pyramids(
     random_state: int, # Seed
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> list[SourceModel]: # The published kind of source
-    "Train random pyramids on one property, each on 200 to 400 descriptors of its own."
+    """Train random pyramids on one property, each on 200 to 400 descriptors of its own.
+
+    Parameters
+    ----------
+    size : Size
+        How many, on what
+    target : Dataset
+        Its materials are left out
+    random_state : int
+        Seed
+    **how : Any
+        `n_jobs`, `progress` and `checkpoint` of `pretrain`
+
+    Returns
+    -------
+    list[SourceModel]
+        The published kind of source
+    """
     whole = load(size.source)
     data = whole.where(
         np.isin(
@@ -210,7 +333,24 @@ def protocols(
     size: Size, # Which, and how many repeats
     random_state: int, # Seed
 ) -> dict[str, Splits]: # Repeats of splits by name
-    "Make the splits of the cross-validations."
+    """Make the splits of the cross-validations.
+
+    Parameters
+    ----------
+    table : NDArray[np.float32]
+        Descriptors, for the families
+    y : NDArray[np.float64]
+        Target
+    size : Size
+        Which, and how many repeats
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    dict[str, Splits]
+        Repeats of splits by name
+    """
     families = cluster_groups(table, n_clusters=20, random_state=random_state)
     made = {
         "5-fold": [
@@ -239,7 +379,18 @@ SHOTGUN = "Shotgun: starter library"
 def paper_methods(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, RegressorMixin]: # From the plainest to the transferred
-    "Make the direct models, the null and the models that read sources trained here."
+    """Make the direct models, the null and the models that read sources trained here.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        From the plainest to the transferred
+    """
     single = pair(block, {"atoms": ["ridge"], "fragments": ["forest"]})
     return {
         "median": DummyRegressor(strategy="median"),
@@ -255,7 +406,18 @@ def paper_methods(
 def starter_methods(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, RegressorMixin]: # Null, encoders, everything
-    "Make the models that read the starter library."
+    """Make the models that read the starter library.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Null, encoders, everything
+    """
     library = Library.starter()
     shotgun = Shotgun(
         library, ids=suitable(library), direct={"atoms, ridge": on([0], heads()["ridge"])}
@@ -275,7 +437,26 @@ def published(
     splits: Splits, # Repeats of splits
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `evaluate`
 ) -> tuple[pd.Series, pd.Series]: # Error of each source; of no source, and of two ways to choose
-    "Replay the published selection among single sources, and the nested one."
+    """Replay the published selection among single sources, and the nested one.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    X : NDArray[np.float64]
+        All columns
+    y : NDArray[np.float64]
+        Target
+    splits : Splits
+        Repeats of splits
+    **how : Any
+        `n_jobs`, `progress` and `checkpoint` of `evaluate`
+
+    Returns
+    -------
+    tuple[pd.Series, pd.Series]
+        Error of each source; of no source, and of two ways to choose
+    """
     forest = heads()["forest"]
     single = {n: on(c, forest) for n, c in block.items() if n.startswith("pyramid")}
     errors = evaluate(single, X, y, splits, **how).summary()["mae"]
@@ -293,14 +474,36 @@ def published(
 def judged(
     result: Evaluation, # Errors on the splits of a cross-validation
 ) -> pd.DataFrame: # As `learning_curve` returns for one size
-    "Compare every method with the best direct model."
+    """Compare every method with the best direct model.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Errors on the splits of a cross-validation
+
+    Returns
+    -------
+    pd.DataFrame
+        As `learning_curve` returns for one size
+    """
     return error_table(result, BEST)
 
 
 def side_by_side(
     compared: pd.DataFrame, # From `judged` and `learning_curve`, indexed by protocol and method
 ) -> pd.DataFrame: # Two columns per protocol: MAE in J/(kg K), and ratio with its interval
-    "Put the protocols side by side."
+    """Put the protocols side by side.
+
+    Parameters
+    ----------
+    compared : pd.DataFrame
+        From `judged` and `learning_curve`, indexed by protocol and method
+
+    Returns
+    -------
+    pd.DataFrame
+        Two columns per protocol: MAE in J/(kg K), and ratio with its interval
+    """
     shown = compared.drop("median", level="method")
     text = {
         "MAE": shown["mae"].astype(float).round(0).astype(int).astype(str),
@@ -318,7 +521,26 @@ def said(
     what: str = "With heat capacities and a glass transition as sources", # The method in words
     about: str = "", # What was predicted
 ) -> str: # One or two sentences
-    "Compare a method with the best direct model in plain English."
+    """Compare a method with the best direct model in plain English.
+
+    Parameters
+    ----------
+    compared : pd.DataFrame
+        The same
+    protocol : str
+        One of its protocols
+    method : str, default=WITH_GLASS
+        One of its methods
+    what : str, default="With heat capacities and a glass transition as sources"
+        The method in words
+    about : str, default=""
+        What was predicted
+
+    Returns
+    -------
+    str
+        One or two sentences
+    """
     rows = compared.loc[protocol]
     row = pd.concat([rows.loc[method], pd.Series({"baseline": rows.loc[BEST, "mae"]})])
     return in_words(row, "J/(kg K)", names=(what, "with the best direct model"), about=about)
@@ -327,7 +549,18 @@ def said(
 def verdict_text(
     compared: pd.DataFrame, # The same
 ) -> str: # Three sentences
-    "Say what the last protocol shows."
+    """Say what the last protocol shows.
+
+    Parameters
+    ----------
+    compared : pd.DataFrame
+        The same
+
+    Returns
+    -------
+    str
+        Three sentences
+    """
     last = compared.index.unique("protocol")[-1]
     rows = last.removeprefix("n = ")
     best = said(compared, last, about=f"Heat capacity of polymers, {rows} to learn from")
@@ -337,7 +570,18 @@ def verdict_text(
 def draw_parity(
     results: dict[str, Evaluation], # By protocol
 ) -> plt.Figure: # A row per protocol
-    "Draw the first repeat: the published baseline beside the transferred model."
+    """Draw the first repeat: the published baseline beside the transferred model.
+
+    Parameters
+    ----------
+    results : dict[str, Evaluation]
+        By protocol
+
+    Returns
+    -------
+    plt.Figure
+        A row per protocol
+    """
     figure, axes = plt.subplots(
         len(results), 2, figsize=(6.4, 3.3 * len(results)), layout="constrained", squeeze=False
     )
@@ -355,7 +599,18 @@ def draw_parity(
 def draw_ratios(
     curve: pd.DataFrame, # From `learning_curve`
 ) -> plt.Figure: # A row per method, a marker per number of rows
-    "Draw ratios to the best direct model with their intervals."
+    """Draw ratios to the best direct model with their intervals.
+
+    Parameters
+    ----------
+    curve : pd.DataFrame
+        From `learning_curve`
+
+    Returns
+    -------
+    plt.Figure
+        A row per method, a marker per number of rows
+    """
     names = [m for m in curve.index.unique("method") if m not in ("median", FLAT, FOREST, BEST)]
     shown = curve.rename(index="n = {}".format, level="n")
     return ratio_figure(shown, names, "error over that of the best direct model")
@@ -370,7 +625,25 @@ def draw_all(
     encoder: SourceModel, # Whose layers are shown
     target: Dataset, # Polymers
 ) -> dict[str, plt.Figure]:
-    "Draw every figure of the study."
+    """Draw every figure of the study.
+
+    Parameters
+    ----------
+    results : dict[str, Evaluation]
+        By protocol
+    curve : pd.DataFrame
+        From `learning_curve`
+    errors : pd.Series
+        Error of each single source
+    chosen : pd.Series
+        From `published`
+    singles : list[SourceModel]
+        Random pyramids
+    encoder : SourceModel
+        Whose layers are shown
+    target : Dataset
+        Polymers
+    """
     quality = [next(iter(s.card["metrics"].values()))["test_mae"] for s in singles]
     labels = ("test MAE on the source [J/(kg K)]", "MAE on polymers, 5-fold [J/(kg K)]")
     layers = [encoder.hidden(target.X, 0), encoder.hidden(target.X, 1)]
@@ -392,7 +665,22 @@ def captions(
     errors: pd.Series, # Error of each single source
     chosen: pd.Series, # From `published`
 ) -> dict[str, str]: # One sentence per figure
-    "State what the figures show, with the numbers of this run."
+    """State what the figures show, with the numbers of this run.
+
+    Parameters
+    ----------
+    compared : pd.DataFrame
+        All protocols
+    errors : pd.Series
+        Error of each single source
+    chosen : pd.Series
+        From `published`
+
+    Returns
+    -------
+    dict[str, str]
+        One sentence per figure
+    """
     last = compared.index.unique("protocol")[-1]
     r = compared.loc[last]["ratio"]
     worse = (errors > chosen[FOREST]).mean()
@@ -424,7 +712,22 @@ def columns(
     sources: dict[str, list[SourceModel]], # Encoders by name; untrained ones have "null" in it
     singles: list[SourceModel], # Random pyramids
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
-    "Compute everything that any method may read; refuse sources that have seen a target polymer."
+    """Compute everything that any method may read; refuse sources that have seen a target polymer.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    sources : dict[str, list[SourceModel]]
+        Encoders by name; untrained ones have "null" in it
+    singles : list[SourceModel]
+        Random pyramids
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        All columns, and which are of each block
+    """
     known = [s for name, group in sources.items() if "null" not in name for s in group]
     if (leak := seen_by([*known, *singles], target.groups, "polymer")).any():
         raise ValueError(f"{leak.sum()} target polymers are in a source")
@@ -445,7 +748,24 @@ def gather(
     random_state: int, # Seed
     **how: Any, # `n_jobs`, `progress` and `checkpoint` of `pretrain`
 ) -> dict[str, list[SourceModel]]: # By name
-    "Train encoders, load those of the starter library, and make the nulls of both."
+    """Train encoders, load those of the starter library, and make the nulls of both.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    n_models : int
+        Encoders of each kind
+    random_state : int
+        Seed
+    **how : Any
+        `n_jobs`, `progress` and `checkpoint` of `pretrain`
+
+    Returns
+    -------
+    dict[str, list[SourceModel]]
+        By name
+    """
     heat, glass = (
         encoders(names, target, n_models, random_state, **how) for names in (HEAT, (*HEAT, GLASS))
     )
@@ -467,7 +787,26 @@ def describe_data(
     n_starter: int, # Encoders of the starter library
     random_state: int, # Seed
 ) -> str: # A few sentences
-    "Say what was learnt from, and from where it is."
+    """Say what was learnt from, and from where it is.
+
+    Parameters
+    ----------
+    size : Size
+        How much of everything
+    target : Dataset
+        Polymers
+    n_pyramids : int
+        Random pyramids that were trained
+    n_starter : int
+        Encoders of the starter library
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    str
+        A few sentences
+    """
     found = suitable(Library.starter())
     citations = sorted({load(n).citation for n in (*HEAT, size.source)})
     return (
@@ -487,7 +826,26 @@ def run(
     progress: bool = True, # Show bars
     checkpoint: str | Path | None = None, # Folder to go on from after an interruption
 ) -> Report: # Table, verdict, figures; `details` has all numbers and the published choice
-    "Predict polymer heat capacity with and without source networks."
+    """Predict polymer heat capacity with and without source networks.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads QM9
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=-1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+    checkpoint : str | Path | None, default=None
+        Folder to go on from after an interruption
+
+    Returns
+    -------
+    Report
+        Table, verdict, figures; `details` has all numbers and the published choice
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
     s = SIZES[size]
@@ -524,7 +882,26 @@ def computed_target(
     progress: bool = True, # Show bars
     checkpoint: str | Path | None = None, # Folder for finished networks and fits
 ) -> pd.DataFrame: # As `learning_curve` returns, against the fit on atoms per kilogram
-    "Repeat the comparison on the computed heat capacity of PI1070's reserve; downloads the table."
+    """Repeat the comparison on the computed heat capacity of PI1070's reserve; downloads the table.
+
+    Parameters
+    ----------
+    n : int, default=58
+        Polymers to learn from
+    random_state : int, default=0
+        Seed
+    n_jobs : int, default=-1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+    checkpoint : str | Path | None, default=None
+        Folder for finished networks and fits
+
+    Returns
+    -------
+    pd.DataFrame
+        As `learning_curve` returns, against the fit on atoms per kilogram
+    """
     whole = load("pi1070_heat_capacity")
     target = whole.where(whole.groups.map(in_reserve))
     how = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}

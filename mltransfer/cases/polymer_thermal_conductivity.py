@@ -48,8 +48,7 @@ from ..verdicts import in_words, ratio_text
 __all__ = ['run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
-MEASURED = "polymer_thermal_conductivity"
-COMPUTED = "pi1070_thermal_conductivity"
+MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
 SAME = {COMPUTED, "pi1070_thermal_diffusivity"}
 LABEL = "thermal conductivity [W/(m K)]"
 
@@ -58,93 +57,99 @@ def half(
     name: str, # A computed data set of polymers
     reserve: bool, # The half that no shipped source has seen, or the other half
 ) -> Dataset: # One row per polymer; the other half without polymers that have a measured conductivity
-    "Return one half of a computed data set."
+    """Return one half of a computed data set.
+
+    Parameters
+    ----------
+    name : str
+        A computed data set of polymers
+    reserve : bool
+        The half that no shipped source has seen, or the other half
+
+    Returns
+    -------
+    Dataset
+        One row per polymer; the other half without polymers that have a measured conductivity
+    """
     whole = load(name)
     inside = whole.groups.map(in_reserve).to_numpy()
     keep = inside if reserve else ~inside & ~whole.groups.isin(load(MEASURED).groups).to_numpy()
-    return from_frame(
-        whole.frame.loc[keep, ["smiles", "value"]],
-        "smiles",
-        "value",
-        whole.task,
-        duplicates="median",
-        name=name,
-        nature=whole.nature,
-        citation=whole.citation,
-        licence=whole.licence,
-    )
+    return from_frame(whole.frame.loc[keep, ["smiles", "value"]], "smiles", "value", whole.task, duplicates="median",
+                      name=name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
 
 
-BACKBONE = (
-    "chain atoms per heavy atom",
-    "g/mol per chain atom",
-    "chain atoms [mol/kg]",
-    "ring share of the chain",
-    "rotatable share of the chain",
-)
+BACKBONE = ("chain atoms per heavy atom", "g/mol per chain atom", "chain atoms [mol/kg]", "ring share of the chain", "rotatable share of the chain")
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #847f1358
+
 def _backbone(smiles: str) -> list[float]:
     mol = read_smiles(smiles)
     first, last = (a.GetIdx() for a in open_ends(mol))
-    path = list(Chem.GetShortestPath(mol, first, last))[
-        :-1
-    ] # from the open end: as many bonds as atoms
+    path = list(Chem.GetShortestPath(mol, first, last))[:-1] # from the open end: as many bonds as atoms
     atoms = [mol.GetAtomWithIdx(i) for i in path[1:]]
     bonds = [mol.GetBondBetweenAtoms(a, b) for a, b in zip(path, path[1:])]
-    n = len(atoms)
-    mass = Quantities.MolWt(mol)
+    n, mass = len(atoms), Quantities.MolWt(mol)
     rotatable = sum(b.GetBondType() == Chem.BondType.SINGLE and not b.IsInRing() for b in bonds)
-    return [
-        n / (mol.GetNumAtoms() - 2),
-        mass / n,
-        1000 * n / mass,
-        sum(a.IsInRing() for a in atoms) / n,
-        rotatable / n,
-    ]
+    return [n / (mol.GetNumAtoms() - 2), mass / n, 1000 * n / mass, sum(a.IsInRing() for a in atoms) / n, rotatable / n]
 
 
 def backbone(
     smiles: Iterable[str], # Repeat units, shape (n_samples,)
 ) -> NDArray[np.float64]: # The columns of `BACKBONE`, shape (n_samples, 5)
-    "Describe the chain itself: the shortest path between the open ends of a repeat unit."
+    """Describe the chain itself: the shortest path between the open ends of a repeat unit.
+
+    Parameters
+    ----------
+    smiles : Iterable[str]
+        Repeat units, shape (n_samples,)
+
+    Returns
+    -------
+    NDArray[np.float64]
+        The columns of `BACKBONE`, shape (n_samples, 5)
+    """
     return np.array(read_rows(smiles, _backbone, "a polymer"))
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c89634da
 def hansen() -> list[Dataset]: # Dispersion, polarity and hydrogen bonds, each in MPa^0.5
-    "Read the Hansen solubility parameters of molecules."
-    table = solubility.manuel_ruben_2022_data
-    structures = get_pubchem_db()
+    """Read the Hansen solubility parameters of molecules.
+
+    Returns
+    -------
+    list[Dataset]
+        Dispersion, polarity and hydrogen bonds, each in MPa^0.5
+    """
+    table, structures = solubility.manuel_ruben_2022_data, get_pubchem_db()
     known = {cas: m.smiles for cas in table.index if (m := structures.search_CAS(cas))}
     frame = (table.loc[list(known)] / 1000).assign(smiles=list(known.values())) # from Pa^0.5
-    about = {
-        "nature": "measured and fitted, from several tables",
-        "licence": "MIT (chemicals)",
-        "citation": "Díaz de los Ríos and Murcia Belmonte 2022",
-    }
-    return [
-        from_frame(
-            frame[["smiles", f"HANSEN_DELTA_{c}"]],
-            "smiles",
-            f"HANSEN_DELTA_{c}",
-            Task(f"Hansen {name}", "MPa^0.5"),
-            errors="drop",
-            duplicates="median",
-            name=f"hansen {name}",
-            **about,
-        )
-        for c, name in zip("DPH", ("dispersion", "polarity", "hydrogen bonds"))
-    ]
+    about = {"nature": "measured and fitted, from several tables", "licence": "MIT (chemicals)", "citation": "Díaz de los Ríos and Murcia Belmonte 2022"}
+    return [from_frame(frame[["smiles", f"HANSEN_DELTA_{c}"]], "smiles", f"HANSEN_DELTA_{c}", Task(f"Hansen {name}", "MPa^0.5"), errors="drop",
+                       duplicates="median", name=f"hansen {name}", **about) for c, name in zip("DPH", ("dispersion", "polarity", "hydrogen bonds"))]
 
 
 def others() -> list[Dataset]: # PI1070's sixteen other properties
-    "List what encoders may learn that must not know conductivity."
+    """List what encoders may learn that must not know conductivity.
+
+    Returns
+    -------
+    list[Dataset]
+        PI1070's sixteen other properties
+    """
     return [load(n) for n in datasets()["name"] if n.startswith("pi1070_") and n not in SAME]
 
 
 @dataclass(frozen=True)
 class Sources:
-    "Source models by what they know."
+    """Source models by what they know.
+
+    Attributes
+    ----------
+    other : list[SourceModel]
+        Encoders of other properties
+    same : list[SourceModel]
+        Encoders that also know the conductivity of other polymers
+    single : dict[str, list[SourceModel]]
+        Networks of one property, by data set
+    """
     other: list[SourceModel]  # Encoders of other properties
     same: list[SourceModel]  # Encoders that also know the conductivity of other polymers
     single: dict[str, list[SourceModel]]  # Networks of one property, by data set
@@ -157,7 +162,18 @@ class Sources:
 def knows(
     source: SourceModel, # Any source
 ) -> bool: # True if the target property or its twin is among its own
-    "Say whether a source has learnt the conductivity of polymers."
+    """Say whether a source has learnt the conductivity of polymers.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    bool
+        True if the target property or its twin is among its own
+    """
     return not SAME.isdisjoint(source.card["data"])
 
 
@@ -166,8 +182,7 @@ def starter() -> Sources:
     library = Library.starter()
     found = library.query(limit=None)
     models = library.load(dict.fromkeys(found.index[found["kind"].isin(["polymer", "molecule"])]))
-    encoders = [s for s in models if len(s.tasks) > 1]
-    single = {}
+    encoders, single = [s for s in models if len(s.tasks) > 1], {}
     for s in models:
         if len(s.tasks) == 1: single.setdefault(next(iter(s.card["data"])), []).append(s)
     return Sources([s for s in encoders if not knows(s)], [s for s in encoders if knows(s)], single)
@@ -175,7 +190,21 @@ def starter() -> Sources:
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #71da886a
 @dataclass(frozen=True)
 class Size:
-    "How much of everything."
+    """How much of everything.
+
+    Attributes
+    ----------
+    measured : tuple[int, ...]
+        Training rows among the measured polymers
+    computed : tuple[int, ...]
+        Training rows among the computed ones; none without downloads
+    draws : int
+        Draws of each
+    encoders : int
+        Networks on PI1070's other properties
+    reach : int
+        Draws of each test of reach
+    """
     measured: tuple[int, ...]  # Training rows among the measured polymers
     computed: tuple[int, ...]  # Training rows among the computed ones; none without downloads
     draws: int  # Draws of each
@@ -192,39 +221,49 @@ def gather(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress` of `pretrain`
 ) -> Sources: # Of the starter library, with those trained here
-    "Open the starter library, and train what it lacks."
+    """Open the starter library, and train what it lacks.
+
+    Parameters
+    ----------
+    size : Size
+        How many encoders
+    targets : Sequence[Dataset]
+        Their polymers are left out of every source
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress` of `pretrain`
+
+    Returns
+    -------
+    Sources
+        Of the starter library, with those trained here
+    """
     exclude = {k for t in targets for k in t.groups}
     how |= {"exclude": exclude, "random_state": random_state}
     found = starter()
-    found.single["hansen"] = pretrain(
-        hansen(),
-        usual_descriptors("polymer"),
-        n_models=2,
-        recipe="yamada-1",
-        n_columns=(100, 200),
-        schedule=Schedule(epochs=60),
-        **how
-    )
+    found.single["hansen"] = pretrain(hansen(), usual_descriptors("polymer"), n_models=2, recipe="yamada-1", n_columns=(100, 200), schedule=Schedule(epochs=60), **how)
     if size.encoders:
-        found.other.extend(
-            pretrain(
-                others(),
-                usual_descriptors("polymer"),
-                n_models=size.encoders,
-                hidden=(256, 64),
-                schedule=Schedule(epochs=60, batch_size=32),
-                **how
-            )
-        )
-    if (leak := seen_by(found.all(), sorted(exclude), "polymer")).any():
-        raise ValueError(f"{leak.sum()} target polymers are in a source")
+        found.other.extend(pretrain(others(), usual_descriptors("polymer"), n_models=size.encoders, hidden=(256, 64), schedule=Schedule(epochs=60, batch_size=32), **how))
+    if (leak := seen_by(found.all(), sorted(exclude), "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
     return found
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #11cee318
 def families(
     sources: Sequence[SourceModel], # Encoders
 ) -> list[list[SourceModel]]: # Those that know the same properties together
-    "Group encoders by what they know."
+    """Group encoders by what they know.
+
+    Parameters
+    ----------
+    sources : Sequence[SourceModel]
+        Encoders
+
+    Returns
+    -------
+    list[list[SourceModel]]
+        Those that know the same properties together
+    """
     groups: dict[tuple[str, ...], list[SourceModel]] = {}
     for s in sources: groups.setdefault(tuple(s.card["data"]), []).append(s)
     return list(groups.values())
@@ -234,49 +273,64 @@ def given(
     table: NDArray[np.float32], # Descriptors
     sources: Sequence[SourceModel], # Encoders that know the target property
 ) -> NDArray[np.float64]: # Mean over families of encoders, in W/(m K), shape (n_samples, 1)
-    "Predict the target by what the sources know of it."
-    means = [
-        SourcePrediction(g).fit_transform(table)[:, list(g[0].card["data"]).index(COMPUTED)]
-        for g in families(sources)
-    ]
+    """Predict the target by what the sources know of it.
+
+    Parameters
+    ----------
+    table : NDArray[np.float32]
+        Descriptors
+    sources : Sequence[SourceModel]
+        Encoders that know the target property
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Mean over families of encoders, in W/(m K), shape (n_samples, 1)
+    """
+    means = [SourcePrediction(g).fit_transform(table)[:, list(g[0].card["data"]).index(COMPUTED)] for g in families(sources)]
     return np.mean(means, axis=0)[:, None]
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #65c29e9c
+
 def columns(
     target: Dataset, # Polymers
     sources: Sources, # All sources
     random_state: int, # Seed of the null
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
-    "Compute everything that any method may read."
-    table = usual_descriptors("polymer").fit_transform(target.X)
-    n = len(Constitution().get_feature_names_out())
-    blocks = {
-        "groups": table[:, :n],
-        "fragments": table[:, n:],
-        "backbone": backbone(target.X),
-        "given": given(table, sources.same),
-    }
-    for name, encoders in (
-        ("other", sources.other),
-        ("same", sources.same),
-        ("null", untrained(sources.other, random_state=random_state)),
-    ):
+    """Compute everything that any method may read.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    sources : Sources
+        All sources
+    random_state : int
+        Seed of the null
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        All columns side by side, and which belong to each block
+    """
+    table, n = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
+    blocks = {"groups": table[:, :n], "fragments": table[:, n:], "backbone": backbone(target.X), "given": given(table, sources.same)}
+    for name, encoders in (("other", sources.other), ("same", sources.same), ("null", untrained(sources.other, random_state=random_state))):
         groups = families(encoders)
-        blocks |= {
-            f"{name} hidden {i}": FrozenFeatures(g).fit_transform(table)
-            for i, g in enumerate(groups)
-        }
-        blocks[f"{name} predicted"] = np.hstack(
-            [SourcePrediction(g).fit_transform(table) for g in groups]
-        )
-    return stack(
-        blocks
-        | {f"single {k}": FrozenFeatures(g).fit_transform(table) for k, g in sources.single.items()}
-    )
+        blocks |= {f"{name} hidden {i}": FrozenFeatures(g).fit_transform(table) for i, g in enumerate(groups)}
+        blocks[f"{name} predicted"] = np.hstack([SourcePrediction(g).fit_transform(table) for g in groups])
+    return stack(blocks | {f"single {k}": FrozenFeatures(g).fit_transform(table) for k, g in sources.single.items()})
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #f5f8a2ad
 class Corrected(RegressorMixin, BaseEstimator):
-    "Start from one column as the prediction and learn what it misses."
+    """Start from one column as the prediction and learn what it misses.
+
+    Parameters
+    ----------
+    column : int
+        Column that predicts the target in its unit
+    head : RegressorMixin
+        Learns the difference; never fitted itself
+    """
 
     def __init__(
         self,
@@ -286,7 +340,13 @@ class Corrected(RegressorMixin, BaseEstimator):
         self.column, self.head = column, head
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Corrected: # Itself
-        "Fit the head to what the column misses; sets `head_`."
+        """Fit the head to what the column misses; sets `head_`.
+
+        Returns
+        -------
+        Corrected
+            Itself
+        """
         self.head_ = clone(self.head).fit(X, np.asarray(y) - np.asarray(X)[:, self.column])
         return self
 
@@ -296,7 +356,17 @@ class Corrected(RegressorMixin, BaseEstimator):
 
 
 class Pooled(RegressorMixin, BaseEstimator):
-    "Fit a model to the training rows and to rows from elsewhere, all alike."
+    """Fit a model to the training rows and to rows from elsewhere, all alike.
+
+    Parameters
+    ----------
+    model : RegressorMixin
+        Never fitted itself
+    X_more : NDArray[np.float64]
+        Descriptors of the other rows, shape (n_more, n_features)
+    y_more : NDArray[np.float64]
+        Their values, shape (n_more,)
+    """
 
     def __init__(
         self,
@@ -307,10 +377,14 @@ class Pooled(RegressorMixin, BaseEstimator):
         self.model, self.X_more, self.y_more = model, X_more, y_more
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Pooled: # Itself
-        "Fit the model to both; sets `model_`."
-        self.model_ = clone(self.model).fit(
-            np.vstack([X, self.X_more]), np.concatenate([y, self.y_more])
-        )
+        """Fit the model to both; sets `model_`.
+
+        Returns
+        -------
+        Pooled
+            Itself
+        """
+        self.model_ = clone(self.model).fit(np.vstack([X, self.X_more]), np.concatenate([y, self.y_more]))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -324,70 +398,81 @@ PLAIN = ("groups", "backbone", "fragments")
 def pooled(
     block: dict[str, list[int]], # Columns of each block
 ) -> RegressorMixin: # On the descriptors, with the other half of the computed conductivities
-    "Pool the training rows with all polymers outside the reserve."
+    """Pool the training rows with all polymers outside the reserve.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    RegressorMixin
+        On the descriptors, with the other half of the computed conductivities
+    """
     more = half(COMPUTED, reserve=False)
-    table = usual_descriptors("polymer").fit_transform(more.X)
-    n = len(block["groups"])
-    X, own = stack(
-        {"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]}
-    )
+    table, n = usual_descriptors("polymer").fit_transform(more.X), len(block["groups"])
+    X, own = stack({"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]})
     model = KernelRidgeCV(blocks=[own[name] for name in PLAIN], widths=(1, 2, 4))
     return on([c for name in PLAIN for c in block[name]], Pooled(model, X, more.y.to_numpy()))
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c481461e
-MEDIAN = "median"
-FOREST = "forest on fragments"
-BEST = "best direct"
-NULL = "null: untrained networks"
-OTHER = "transfer: other properties"
-KNOWN = "transfer: same property too"
-POOLED = "same property, rows pooled"
+MEDIAN, FOREST, BEST = "median", "forest on fragments", "best direct"
+NULL, OTHER = "null: untrained networks", "transfer: other properties"
+KNOWN, POOLED = "transfer: same property too", "same property, rows pooled"
 
 
 def candidates(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, dict[str, RegressorMixin]]: # Candidates of each method that chooses
-    "List the candidates of the direct, the null and the transferred models."
-    plain = list(PLAIN)
-    near = ["groups", "backbone"]
+    """List the candidates of the direct, the null and the transferred models.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, dict[str, RegressorMixin]]
+        Candidates of each method that chooses
+    """
+    plain, near = list(PLAIN), ["groups", "backbone"]
     direct = pair(block, {("groups", "backbone"): ["ridge", "trees", "process"]})
     direct |= {f"kernel {k}": on_blocks(block, plain, kernel=k) for k in ("linear", "gaussian")}
     made = {BEST: direct}
     for method, name in ((NULL, "null"), (OTHER, "other")):
         hidden = [b for b in block if b.startswith(f"{name} hidden")]
-        made[method] = {
-            f"{' + '.join(beside) or 'alone'}, {k}": on_blocks(block, [*hidden, *beside], kernel=k)
-            for beside in ([], near, plain)
-            for k in ("linear", "gaussian")
-        }
-        made[method][f"predicted + {' + '.join(near)}, gaussian"] = on_blocks(
-            block, [f"{name} predicted", *near]
-        )
-    hidden = [b for b in block if b.startswith("same hidden")]
-    at = block["given"][0]
+        made[method] = {f"{' + '.join(beside) or 'alone'}, {k}": on_blocks(block, [*hidden, *beside], kernel=k)
+                        for beside in ([], near, plain) for k in ("linear", "gaussian")}
+        made[method][f"predicted + {' + '.join(near)}, gaussian"] = on_blocks(block, [f"{name} predicted", *near])
+    hidden, at = [b for b in block if b.startswith("same hidden")], block["given"][0]
     line = on(block["given"], make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 11))))
     nothing = DummyRegressor(strategy="constant", constant=0.0)
-    made[KNOWN] = {
-        name: Corrected(at, head)
-        for name, head in {
-            "as predicted": nothing,
-            "line": line,
-            "hidden": on_blocks(block, hidden),
-            "descriptors": on_blocks(block, plain),
-        }.items()
-    }
+    made[KNOWN] = {name: Corrected(at, head) for name, head in
+                   {"as predicted": nothing, "line": line, "hidden": on_blocks(block, hidden), "descriptors": on_blocks(block, plain)}.items()}
     return made
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #24e4a527
+
 def methods(
     block: dict[str, list[int]], # Columns of each block
     more: RegressorMixin | None = None, # What `pooled` makes, if the target is computed
 ) -> dict[str, RegressorMixin]: # From the plainest to those that know most
-    "Make every method."
-    made = {
-        MEDIAN: DummyRegressor(strategy="median"),
-        FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"],
-    }
+    """Make every method.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    more : RegressorMixin | None, default=None
+        What `pooled` makes, if the target is computed
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        From the plainest to those that know most
+    """
+    made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"]}
     made |= {name: BestOfRegressor(found, average=3) for name, found in candidates(block).items()}
     return made | ({} if more is None else {POOLED: more})
 
@@ -398,46 +483,86 @@ def draws(
     n_draws: int, # Draws
     random_state: int, # Seed
 ) -> list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]: # A repeat per draw
-    "Draw training rows again and again."
+    """Draw training rows again and again.
+
+    Parameters
+    ----------
+    X : NDArray[np.float64]
+        All columns of a target
+    n : int
+        Training rows
+    n_draws : int
+        Draws
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        A repeat per draw
+    """
     return [[split] for split in RepeatedDraws(n, n_draws, random_state=random_state).split(X)]
 
 
 def ratios(
     result: Evaluation, # Errors of all methods on the same draws
 ) -> pd.DataFrame: # One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
-    "Compare every method with the best direct model."
+    """Compare every method with the best direct model.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Errors of all methods on the same draws
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
+    """
     return error_table(result, BEST).drop(columns=["mae_spread", "wins"])
 
 
 def side_by_side(
     found: dict[str, pd.DataFrame], # What `ratios` returns, by protocol
 ) -> pd.DataFrame: # Two columns per protocol: MAE in mW/(m K), and ratio with its interval
-    "Put the protocols side by side."
+    """Put the protocols side by side.
+
+    Parameters
+    ----------
+    found : dict[str, pd.DataFrame]
+        What `ratios` returns, by protocol
+
+    Returns
+    -------
+    pd.DataFrame
+        Two columns per protocol: MAE in mW/(m K), and ratio with its interval
+    """
     parts = {}
     for name, t in found.items():
         parts[name, "MAE"] = (1000 * t["mae"]).round(1)
-        parts[name, "ratio"] = t.apply(
-            lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1
-        )
-    return pd.DataFrame(parts).reindex(
-        list(dict.fromkeys(m for t in found.values() for m in t.index))
-    )
+        parts[name, "ratio"] = t.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1)
+    return pd.DataFrame(parts).reindex(list(dict.fromkeys(m for t in found.values() for m in t.index)))
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9ba6de4b
+
 def said(
     found: dict[str, pd.DataFrame], # Ratios by protocol
 ) -> str: # Three sentences
-    "Compare both kinds of sources with the best direct model, in plain English."
+    """Compare both kinds of sources with the best direct model, in plain English.
+
+    Parameters
+    ----------
+    found : dict[str, pd.DataFrame]
+        Ratios by protocol
+
+    Returns
+    -------
+    str
+        Three sentences
+    """
     name, table = list(found.items())[-1]
     rows = table.assign(mae=1000 * table["mae"], baseline=1000 * table.loc[BEST, "mae"])
-    kinds = {
-        OTHER: "With sources of other properties",
-        KNOWN: "With sources that have learnt the conductivity of other polymers",
-    }
-    parts = [
-        in_words(rows.loc[m], "mW/(m K)", names=(what, "with the best direct model"))
-        for m, what in kinds.items()
-    ]
+    kinds = {OTHER: "With sources of other properties", KNOWN: "With sources that have learnt the conductivity of other polymers"}
+    parts = [in_words(rows.loc[m], "mW/(m K)", names=(what, "with the best direct model")) for m, what in kinds.items()]
     return " ".join([f"Thermal conductivity of polymers, {name}.", *parts])
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #4188e253
@@ -447,44 +572,61 @@ def foretell(
     y: NDArray[np.float64], # Target
     splits: list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]], # Draws
 ) -> pd.DataFrame: # A row per draw, source and layer: scores on the training rows, and true gain (share of the error taken away)
-    "Score every source on the training rows, and see what it was worth on the others."
+    """Score every source on the training rows, and see what it was worth on the others.
+
+    Parameters
+    ----------
+    sources : list[SourceModel]
+        Sources that read the same table
+    table : NDArray[np.float64]
+        Their descriptors of the target, shape (n_samples, n_features)
+    y : NDArray[np.float64]
+        Target
+    splits : list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        Draws
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per draw, source and layer: scores on the training rows, and true gain (share of the
+        error taken away)
+    """
     layers = (-1, "output")
     table = table.astype(np.float32)
     read = read_layers(sources, DescriptorTables(table), layers)
     wide = [t for _, _, t in read]
-    where = pd.DataFrame(
-        [{"source": i, "layer": "output" if l == "output" else -1} for i, l, _ in read]
-    )
+    where = pd.DataFrame([{"source": i, "layer": "output" if l == "output" else -1} for i, l, _ in read])
     parts = []
     for k, [(train, test)] in enumerate(splits):
-        scores = rank(sources, table[train], y[train], layers=layers, n_null=0).query(
-            "kind == 'source'"
-        )
+        scores = rank(sources, table[train], y[train], layers=layers, n_null=0).query("kind == 'source'")
         scores = scores.assign(layer=scores["layer"].map(lambda l: l if l == "output" else -1))
         ridges = Ridges().fit([t[train] for t in [table, *wide]], y[train])
         off = np.abs(ridges.predict([t[test] for t in [table, *wide]]) - y[test]).mean(axis=1)
-        parts.append(
-            where.assign(draw=k, error=off[1:], gain=1 - off[1:] / off[0]).merge(
-                scores[["source", "layer", "mae", "logme"]], on=["source", "layer"]
-            )
-        )
+        parts.append(where.assign(draw=k, error=off[1:], gain=1 - off[1:] / off[0]).merge(scores[["source", "layer", "mae", "logme"]], on=["source", "layer"]))
     return pd.concat(parts, ignore_index=True)
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #8e9a8b6b
+
 def agreement(
     scored: pd.DataFrame, # From `foretell`
 ) -> pd.Series: # Means over draws
-    "Compare the ranking with the truth."
+    """Compare the ranking with the truth.
+
+    Parameters
+    ----------
+    scored : pd.DataFrame
+        From `foretell`
+
+    Returns
+    -------
+    pd.Series
+        Means over draws
+    """
     each = scored.groupby("draw")
     first = scored.loc[each["mae"].idxmin()]
     wide = {"rank correlation": each.apply(lambda g: g["gain"].corr(-g["mae"], method="spearman")),
             "of LogME": each.apply(lambda g: g["gain"].corr(g["logme"], method="spearman"))}
     means = {k: f"{v.mean():.2f} ± {v.std():.2f}" for k, v in wide.items()}
-    gains = {
-        "first choice": first["gain"].mean(),
-        "median source": each["gain"].median().mean(),
-        "best in hindsight": each["gain"].max().mean(),
-    }
+    gains = {"first choice": first["gain"].mean(), "median source": each["gain"].median().mean(), "best in hindsight": each["gain"].max().mean()}
     return pd.Series(means | {k: f"{v:+.0%}" for k, v in gains.items()})
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #7bbeb149
@@ -495,29 +637,41 @@ def held_out(
     n_draws: int, # Draws of them
     random_state: int, # Seed
 ) -> dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]: # Draws by what is held out
-    "Hold out the three largest of eight families, the highest values, and random polymers."
+    """Hold out the three largest of eight families, the highest values, and random polymers.
+
+    Parameters
+    ----------
+    X : NDArray[np.float64]
+        Columns by which polymers are alike
+    y : NDArray[np.float64]
+        Target
+    n : int
+        Training rows
+    n_draws : int
+        Draws of them
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        Draws by what is held out
+    """
     names = [*Constitution().get_feature_names_out(), *BACKBONE]
     scaled = StandardScaler().fit_transform(X)
     family = cluster_groups(X, 8 if len(y) > 100 else 4, random_state=random_state)
     tests = {}
     for f in pd.Series(family).value_counts().index[:3]:
         high = scaled[family == f].mean(axis=0) - scaled[family != f].mean(axis=0)
-        tests[f"most {names[int(np.argmax(high))].split(' [')[0].replace('_', ' ')}"] = (
-            np.flatnonzero(family == f)
-        )
+        tests[f"most {names[int(np.argmax(high))].split(' [')[0].replace('_', ' ')}"] = np.flatnonzero(family == f)
     tests["highest fifth"] = next(ExtrapolationSplit(0.8).split(X, y))[1]
     out = {"random": list(RepeatedDraws(n, n_draws, random_state=random_state).split(X))}
     for name, test in tests.items():
         rest = np.setdiff1d(np.arange(len(y)), test)
-        out[name] = [
-            (rest[train], test)
-            for train, _ in RepeatedDraws(
-                min(n, len(rest) - 1), n_draws, random_state=random_state
-            ).split(rest)
-        ]
+        out[name] = [(rest[train], test) for train, _ in RepeatedDraws(min(n, len(rest) - 1), n_draws, random_state=random_state).split(rest)]
     return out
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #8bea6330
+
 def reach(
     models: dict[str, RegressorMixin], # Models by name
     X: NDArray[np.float64], # All columns
@@ -525,136 +679,146 @@ def reach(
     splits: dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]], # From `held_out`
     level: float = 0.9, # Share of polymers that the intervals should hold
 ) -> pd.DataFrame: # A row per tested polymer: prediction, bounds and truth
-    "Predict with intervals what is held out."
+    """Predict with intervals what is held out.
+
+    Parameters
+    ----------
+    models : dict[str, RegressorMixin]
+        Models by name
+    X : NDArray[np.float64]
+        All columns
+    y : NDArray[np.float64]
+        Target
+    splits : dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp]]]]
+        From `held_out`
+    level : float, default=0.9
+        Share of polymers that the intervals should hold
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per tested polymer: prediction, bounds and truth
+    """
     parts = []
     for name, tests in splits.items():
         for k, (train, test) in enumerate(tests):
             for m, model in models.items():
                 fitted = ConformalRegressor(model, cv=5).fit(X[train], y[train])
                 low, high = fitted.predict_interval(X[test], level).T
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "held out": name,
-                            "draw": k,
-                            "method": m,
-                            "measured": y[test],
-                            "predicted": fitted.predict(X[test]),
-                            "low": low,
-                            "high": high,
-                        }
-                    )
-                )
+                parts.append(pd.DataFrame({"held out": name, "draw": k, "method": m, "measured": y[test], "predicted": fitted.predict(X[test]), "low": low, "high": high}))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c6b16927
 def reaching(
     block: dict[str, list[int]], # Columns of each block
 ) -> dict[str, RegressorMixin]: # Three models
-    "Make the models whose reach is tested."
+    """Make the models whose reach is tested.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        Three models
+    """
     found = candidates(block)
-    return {
-        FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"],
-        OTHER: found[OTHER]["groups + backbone, gaussian"],
-        KNOWN: found[KNOWN]["line"],
-    }
+    return {FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"], OTHER: found[OTHER]["groups + backbone, gaussian"], KNOWN: found[KNOWN]["line"]}
 
 
 def reach_table(
     far: pd.DataFrame, # From `reach`
 ) -> pd.DataFrame: # Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in mW/(m K)
-    "Sum up how far each model reaches."
-    inside = (far["low"] <= far["measured"]) & (far["measured"] <= far["high"])
-    each = far.assign(
-        MAE=1000 * (far["predicted"] - far["measured"]).abs(),
-        inside=inside,
-        width=1000 * (far["high"] - far["low"]),
-    )
-    return (
-        each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]]
-        .mean()
-        .unstack("method")
-        .swaplevel(axis=1)[list(far["method"].unique())]
-    )
+    """Sum up how far each model reaches.
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c290023d
+    Parameters
+    ----------
+    far : pd.DataFrame
+        From `reach`
+
+    Returns
+    -------
+    pd.DataFrame
+        Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in
+        mW/(m K)
+    """
+    inside = (far["low"] <= far["measured"]) & (far["measured"] <= far["high"])
+    each = far.assign(MAE=1000 * (far["predicted"] - far["measured"]).abs(), inside=inside, width=1000 * (far["high"] - far["low"]))
+    return each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]].mean().unstack("method").swaplevel(axis=1)[list(far["method"].unique())]
+
+
 def draw_reach(
     far: pd.DataFrame, # From `reach`
 ) -> plt.Figure: # A panel per method
-    "Draw the highest conductivities with their intervals."
+    """Draw the highest conductivities with their intervals.
+
+    Parameters
+    ----------
+    far : pd.DataFrame
+        From `reach`
+
+    Returns
+    -------
+    plt.Figure
+        A panel per method
+    """
     names = list(far["method"].unique())
     figure, axes = plt.subplots(1, len(names), figsize=(9, 3.4), layout="constrained", sharey=True)
     for ax, name in zip(axes, names):
         p = far[(far["held out"] == "highest fifth") & (far["draw"] == 0) & (far["method"] == name)]
         ax.vlines(p["measured"], p["low"], p["high"], color="0.8", lw=1, zorder=0)
-        parity(
-            p["measured"],
-            p["predicted"],
-            colour=COLOURS["direct" if name == FOREST else "transfer"],
-            title=name,
-            ax=ax,
-        )
-        ax.set(
-            ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02),
-            aspect="auto",
-            xlabel=f"known {LABEL}",
-            ylabel="predicted" if ax is axes[0] else "",
-        )
+        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
+        ax.set(ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02), aspect="auto", xlabel=f"known {LABEL}", ylabel="predicted" if ax is axes[0] else "")
         ax.title.set_fontsize(9)
     return figure
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #bcc05b1f
-PANELS = {
-    "qm9_heat_capacity": "heat capacity (QM9)",
-    "viscosity": "viscosity of liquids",
-    "polymer_density": "density (polymers)",
-    "polymer_glass_transition": "glass transition",
-    "melting_point": "melting point",
-    "liquid_thermal_conductivity": "conductivity of liquids",
-    "hansen": "Hansen parameters",
-    "pi1070_refractive_index": "refractive index",
-    "pi1070_homo": "HOMO energy",
-    "pi1070_bulk_modulus": "bulk modulus",
-    "pi1070_dielectric_constant": "dielectric constant",
-}
+PANELS = {"qm9_heat_capacity": "heat capacity (QM9)", "viscosity": "viscosity of liquids", "polymer_density": "density (polymers)", "polymer_glass_transition": "glass transition",
+          "melting_point": "melting point", "liquid_thermal_conductivity": "conductivity of liquids", "hansen": "Hansen parameters", "pi1070_refractive_index": "refractive index",
+          "pi1070_homo": "HOMO energy", "pi1070_bulk_modulus": "bulk modulus", "pi1070_dielectric_constant": "dielectric constant"}
 
 
 def draw_panels(
     result: Evaluation, # The direct forest and one per source, first repeat
 ) -> plt.Figure: # Twelve panels
-    "Draw predictions against measurements, one panel per source."
-    figure, axes = plt.subplots(
-        3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True
-    )
+    """Draw predictions against measurements, one panel per source.
+
+    Parameters
+    ----------
+    result : Evaluation
+        The direct forest and one per source, first repeat
+
+    Returns
+    -------
+    plt.Figure
+        Twelve panels
+    """
+    figure, axes = plt.subplots(3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True)
     shown = result.predictions.query("repeat == 0")
     for ax, (name, p) in zip(axes.flat, shown.groupby("method", sort=False)):
-        parity(
-            p["measured"],
-            p["predicted"],
-            colour=COLOURS["direct" if name == FOREST else "transfer"],
-            title=name,
-            ax=ax,
-        )
+        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
         ax.title.set_fontsize(9)
         ax.set(xlabel="", ylabel="")
     figure.supxlabel(f"known {LABEL}", fontsize=9)
     figure.supylabel("predicted", fontsize=9)
     return figure
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #67b110ac
+
 def panels(
     X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], computed: bool, size: Size, random_state: int, **how: int | bool,
 ) -> Evaluation: # Measured: 5-fold, as published; computed: draws of 58
-    "Run a forest on the hidden layers of each single source."
+    """Run a forest on the hidden layers of each single source.
+
+    Returns
+    -------
+    Evaluation
+        Measured: 5-fold, as published; computed: draws of 58
+    """
     forest = heads()["forest"]
-    single = {FOREST: on(block["fragments"], forest)} | {
-        title: on(block[f"single {k}"], forest) for k, title in PANELS.items()
-    }
-    splits = (
-        draws(X, 58, size.draws, random_state)
-        if computed
-        else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
-    )
+    single = {FOREST: on(block["fragments"], forest)} | {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
+    splits = draws(X, 58, size.draws, random_state) if computed else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
     return evaluate(single, X, y, splits, **how)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #124153a5
@@ -662,80 +826,72 @@ def six(
     computed: bool, # PI1070's properties, or bundled measurements with a predicted conductivity
     sources: Sources, # For that prediction
 ) -> pd.DataFrame: # One row per polymer, one column per property; holes are NaN
-    "Join six properties of polymers."
-    if computed:
-        names = {
-            n: n.removeprefix("pi1070_").replace("_", " ")
-            for n in (
-                COMPUTED,
-                "pi1070_heat_capacity",
-                "pi1070_density",
-                "pi1070_refractive_index",
-                "pi1070_bulk_modulus",
-                "pi1070_volume_expansion",
-            )
-        }
-    else:
-        names = {
-            MEASURED: "conductivity",
-            "polymer_glass_transition": "glass transition",
-            "polymer_density": "density",
-            "polymer_heat_capacity": "heat capacity",
-            "polymer_refractive_index": "refractive index",
-        }
+    """Join six properties of polymers.
+
+    Parameters
+    ----------
+    computed : bool
+        PI1070's properties, or bundled measurements with a predicted conductivity
+    sources : Sources
+        For that prediction
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per polymer, one column per property; holes are NaN
+    """
+    if computed: names = {n: n.removeprefix("pi1070_").replace("_", " ") for n in
+                          (COMPUTED, "pi1070_heat_capacity", "pi1070_density", "pi1070_refractive_index", "pi1070_bulk_modulus", "pi1070_volume_expansion")}
+    else: names = {MEASURED: "conductivity", "polymer_glass_transition": "glass transition", "polymer_density": "density",
+                   "polymer_heat_capacity": "heat capacity", "polymer_refractive_index": "refractive index"}
     data = {label: load(n) for n, label in names.items()}
-    table = pd.DataFrame(
-        {
-            f"{label}\n[{d.task.unit or '1'}]": d.y.groupby(d.groups.to_numpy()).median()
-            for label, d in data.items()
-        }
-    )
+    table = pd.DataFrame({f"{label}\n[{d.task.unit or '1'}]": d.y.groupby(d.groups.to_numpy()).median() for label, d in data.items()})
     if computed: return table[table.index.map(in_reserve)]
     table = table[table.notna().sum(axis=1) > 1].copy()
-    table["predicted cond.\n[W/(m K)]"] = given(
-        usual_descriptors("polymer").fit_transform(table.index), sources.same
-    )[:, 0]
+    table["predicted cond.\n[W/(m K)]"] = given(usual_descriptors("polymer").fit_transform(table.index), sources.same)[:, 0]
     return table
 
-# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #1a09b2fa
+
 def draw_all(
     result: Evaluation, panels: Evaluation, scored: pd.DataFrame, far: pd.DataFrame, properties: pd.DataFrame, n: int,
 ) -> dict[str, plt.Figure]:
     "Draw every figure of the study."
-    each = (
-        result.table.groupby(["repeat", "method"], sort=False)["mae"]
-        .mean()
-        .unstack("method")[list(result.table["method"].unique())]
-    )
+    each = result.table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(result.table["method"].unique())]
     first = scored[(scored["draw"] == 0) & (scored["layer"] == -1)]
     direct = (first["error"] / (1 - first["gain"])).iloc[0]
-    made = {
-        "panels": draw_panels(panels),
-        "matrix": property_matrix(properties).figure,
-        "reach": draw_reach(far),
-    }
+    made = {"panels": draw_panels(panels), "matrix": property_matrix(properties).figure, "reach": draw_reach(far)}
     made["errors"] = method_errors(each, label=f"MAE, n = {n} [W/(m K)]", baseline=BEST).figure
     labels = (f"leave-one-out MAE on {n} rows [W/(m K)]", "MAE on other polymers [W/(m K)]")
-    made["tell"] = source_against_target(
-        first["mae"], first["error"], direct=direct, labels=labels
-    ).figure
+    made["tell"] = source_against_target(first["mae"], first["error"], direct=direct, labels=labels).figure
     for figure in made.values(): plt.close(figure)
     return made
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #0a7f9ad8
 @dataclass
 class Study:
-    "Tables of a run, for those who want more than the report."
+    """Tables of a run, for those who want more than the report.
+
+    Attributes
+    ----------
+    ratios : dict[str, pd.DataFrame], default=dict()
+        By protocol
+    scored : dict[str, pd.DataFrame], default=dict()
+        From `foretell`, by protocol
+    panels : Evaluation | None, default=None
+        Single sources on the main target
+    far : pd.DataFrame | None, default=None
+        From `reach`
+    names : list[str], default=list()
+        Data set of each source, or "encoder", in the order of `scored`
+    knowing : list[bool], default=list()
+        Which of these know the conductivity of polymers
+    """
     ratios: dict[str, pd.DataFrame] = field(default_factory=dict)  # By protocol
     scored: dict[str, pd.DataFrame] = field(default_factory=dict)  # From `foretell`, by protocol
     panels: Evaluation | None = None  # Single sources on the main target
     far: pd.DataFrame | None = None  # From `reach`
-    names: list[str] = field(
-        default_factory=list
-    ) # Data set of each source, or "encoder", in the order of `scored`
-    knowing: list[bool] = field(
-        default_factory=list
-    ) # Which of these know the conductivity of polymers
+    names: list[str] = field(default_factory=list)  # Data set of each source, or "encoder", in the order of `scored`
+    knowing: list[bool] = field(default_factory=list)  # Which of these know the conductivity of polymers
 
 
 def protocol(
@@ -746,9 +902,7 @@ def protocol(
     splits = draws(X, n, size.draws, random_state)
     result = evaluate(methods(block, more), X, y, splits, **how)
     study.ratios[name] = ratios(result)
-    study.scored[name] = foretell(
-        sources.all(), X[:, block["groups"] + block["fragments"]], y, splits
-    )
+    study.scored[name] = foretell(sources.all(), X[:, block["groups"] + block["fragments"]], y, splits)
     return result
 
 
@@ -757,23 +911,33 @@ def captions(
     properties: pd.DataFrame, # The table of `six`
     name: str, # Protocol that is drawn
 ) -> dict[str, str]: # One sentence per figure
-    "State what the figures show, with the numbers of this run."
-    errors = study.panels.summary()["mae"]
-    far = reach_table(study.far)
+    """State what the figures show, with the numbers of this run.
+
+    Parameters
+    ----------
+    study : Study
+        A finished run
+    properties : pd.DataFrame
+        The table of `six`
+    name : str
+        Protocol that is drawn
+
+    Returns
+    -------
+    dict[str, str]
+        One sentence per figure
+    """
+    errors, far = study.panels.summary()["mae"], reach_table(study.far)
     better = int((errors.drop(FOREST) < errors[FOREST]).sum())
     follows = properties.corr(method="spearman").iloc[0, 1:]
     strongest = follows.abs().idxmax()
-    inside = ", ".join(
-        f"{far[m, 'inside']['random']:.0%} and {far[m, 'inside']['highest fifth']:.0%} ({m.removeprefix('transfer: ')})"
-        for m in far.columns.unique(0)
-    )
+    inside = ", ".join(f"{far[m, 'inside']['random']:.0%} and {far[m, 'inside']['highest fifth']:.0%} ({m.removeprefix('transfer: ')})" for m in far.columns.unique(0))
     return {
         "panels": f"Forests on hidden layers of single-property networks, the published way: {better} of {len(errors) - 1} sources have a smaller error than the forest without a source (first panel).",
         "matrix": f"Six properties of the same polymers, with rank correlations: the closest to the conductivity is {strongest.split(chr(10))[0]}, {follows[strongest]:+.2f}.",
         "errors": f"{name}: errors over draws (large: mean; line: best direct model) of untrained networks, sources of other properties and of the same property.",
         "tell": f"One point per source, {name}: what it promises on the training rows, and what it is worth on the others. The line is ridge on the descriptors.",
-        "reach": f"The highest fifth of the conductivities, with intervals of models that saw lower ones only. Of random and of these polymers, the 90 % intervals hold {inside}.",
-    }
+        "reach": f"The highest fifth of the conductivities, with intervals of models that saw lower ones only. Of random and of these polymers, the 90 % intervals hold {inside}."}
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #56e169f5
 def run(
@@ -783,48 +947,40 @@ def run(
     n_jobs: int = 1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
 ) -> Report: # Table, verdict and figures; `details` holds the fields of `Study`
-    "Predict the thermal conductivity of polymers with and without sources."
+    """Predict the thermal conductivity of polymers with and without sources.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads PI1070
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+
+    Returns
+    -------
+    Report
+        Table, verdict and figures; `details` holds the fields of `Study`
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    s = SIZES[size]
-    how = {"n_jobs": n_jobs, "progress": progress}
-    study = Study()
-    targets = {"measured": load(MEASURED)} | (
-        {"computed": half(COMPUTED, reserve=True)} if s.computed else {}
-    )
+    s, how, study = SIZES[size], {"n_jobs": n_jobs, "progress": progress}, Study()
+    targets = {"measured": load(MEASURED)} | ({"computed": half(COMPUTED, reserve=True)} if s.computed else {})
     sources = gather(s, list(targets.values()), random_state, **how)
     for kind, target in targets.items():
         X, block = columns(target, sources, random_state)
-        y = target.y.to_numpy()
-        computed = kind == "computed"
+        y, computed = target.y.to_numpy(), kind == "computed"
         more = pooled(block) if computed else None
-        for n in s.computed if computed else s.measured:
-            result = protocol(
-                study, f"{kind}, n = {n}", X, y, block, sources, more, n, s, random_state, **how
-            )
+        for n in s.computed if computed else s.measured: result = protocol(study, f"{kind}, n = {n}", X, y, block, sources, more, n, s, random_state, **how)
     study.panels = panels(X, y, block, computed, s, random_state, **how)
-    study.far = reach(
-        reaching(block),
-        X,
-        y,
-        held_out(X[:, block["groups"] + block["backbone"]], y, n, s.reach, random_state),
-    )
-    study.names = [
-        next(iter(m.card["data"])) if len(m.tasks) in (1, 3) else "encoder" for m in sources.all()
-    ]
+    study.far = reach(reaching(block), X, y, held_out(X[:, block["groups"] + block["backbone"]], y, n, s.reach, random_state))
+    study.names = [next(iter(m.card["data"])) if len(m.tasks) in (1, 3) else "encoder" for m in sources.all()]
     study.knowing = [knows(m) for m in sources.all()]
-    name = f"{kind}, n = {n}"
-    properties = six(computed, sources)
+    name, properties = f"{kind}, n = {n}", six(computed, sources)
     figures = draw_all(result, study.panels, study.scored[name], study.far, properties, n)
-    notes = (
-        f"Targets: {', '.join(f'{len(t)} polymers {k}' for k, t in targets.items())}; {s.draws} draws. Sources: {len(sources.all())} networks, none has seen a tested polymer. "
-        f"Seed {random_state}. " + " ".join(sorted({t.citation for t in targets.values()}))
-    )
-    return Report(
-        "Which sources help to predict the thermal conductivity of polymers?",
-        side_by_side(study.ratios),
-        said(study.ratios),
-        figures,
-        captions=captions(study, properties, name),
-        notes=notes,
-        details=vars(study),
-    )
+    notes = (f"Targets: {', '.join(f'{len(t)} polymers {k}' for k, t in targets.items())}; {s.draws} draws. Sources: {len(sources.all())} networks, none has seen a tested polymer. "
+             f"Seed {random_state}. " + " ".join(sorted({t.citation for t in targets.values()})))
+    return Report("Which sources help to predict the thermal conductivity of polymers?", side_by_side(study.ratios), said(study.ratios), figures,
+                  captions=captions(study, properties, name), notes=notes, details=vars(study))

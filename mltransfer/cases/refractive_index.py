@@ -54,7 +54,18 @@ PER_ATOM = CompositionDescriptors(statistics=("ave", "var", "max", "min"))
 def as_formulas(
     data: Dataset, # Crystals, formulas, molecules or repeat units
 ) -> Dataset: # Formulas, with a logarithmic task
-    "Read a table of refractive indices by composition."
+    """Read a table of refractive indices by composition.
+
+    Parameters
+    ----------
+    data : Dataset
+        Crystals, formulas, molecules or repeat units
+
+    Returns
+    -------
+    Dataset
+        Formulas, with a logarithmic task
+    """
     frame = data.frame
     if data.task.kind in ("molecule", "polymer"):
         frame = frame.assign(formula=frame["smiles"].map(_formula))
@@ -73,7 +84,18 @@ def _formula(smiles: str) -> str:
 def polymers(
     name: str, # Data set
 ) -> Dataset: # One row per polymer
-    "Load target polymers, once each and without isotopes; of PI1070 only the reserve."
+    """Load target polymers, once each and without isotopes; of PI1070 only the reserve.
+
+    Parameters
+    ----------
+    name : str
+        Data set
+
+    Returns
+    -------
+    Dataset
+        One row per polymer
+    """
     data = load(name)
     keep = ~data.groups.duplicated() & ~data.X.str.contains(r"\[\d", regex=True).to_numpy()
     if name.startswith("pi1070"): keep &= data.groups.map(in_reserve)
@@ -86,7 +108,22 @@ def draw_worlds(
     organic: Dataset, # Formulas
     random_state: int, # Seed of the choice of rows
 ) -> plt.Figure: # Inorganic rows above, polymers below
-    "Draw the descriptors of both worlds, each world sorted by its refractive index."
+    """Draw the descriptors of both worlds, each world sorted by its refractive index.
+
+    Parameters
+    ----------
+    inorganic : Dataset
+        Formulas
+    organic : Dataset
+        Formulas
+    random_state : int
+        Seed of the choice of rows
+
+    Returns
+    -------
+    plt.Figure
+        Inorganic rows above, polymers below
+    """
     rows = np.random.default_rng(random_state).permutation(len(inorganic))[:300]
     some = inorganic.frame.iloc[rows].sort_values("value")
     polymer = organic.frame.sort_values("value")
@@ -109,7 +146,22 @@ def draw_clouds(
     organic: Dataset, # Formulas
     random_state: int, # Seed of the choice of rows and of t-SNE
 ) -> plt.Figure: # Both clouds, coloured by refractive index
-    "Draw a t-SNE map of the descriptors of both worlds."
+    """Draw a t-SNE map of the descriptors of both worlds.
+
+    Parameters
+    ----------
+    inorganic : Dataset
+        Formulas
+    organic : Dataset
+        Formulas
+    random_state : int
+        Seed of the choice of rows and of t-SNE
+
+    Returns
+    -------
+    plt.Figure
+        Both clouds, coloured by refractive index
+    """
     rows = np.random.default_rng(random_state).permutation(len(inorganic))[:300]
     some = inorganic.frame.iloc[rows]
     polymer = organic.frame
@@ -136,7 +188,19 @@ TABLES = ("crystal_refractive_index", "inorganic_refractive_index", "mp_refracti
 
 @dataclass(frozen=True)
 class Size:
-    "How much of everything."
+    """How much of everything.
+
+    Attributes
+    ----------
+    table : str
+        Inorganic table of the pyramids
+    pyramids : int
+        Networks of each kind
+    targets : dict[str, tuple[int, ...]]
+        Data sets and numbers of training rows
+    draws : int
+        Of each number
+    """
     table: str  # Inorganic table of the pyramids
     pyramids: int  # Networks of each kind
     targets: dict[str, tuple[int, ...]]  # Data sets and numbers of training rows
@@ -166,7 +230,18 @@ MADE_OF = {
 def library_sources(
     kind: Literal["composition", "molecule"], # Which world
 ) -> list[SourceModel]: # Multi-task encoders without any polymer
-    "Take the multi-task encoders of the starter library that know the refractive index."
+    """Take the multi-task encoders of the starter library that know the refractive index.
+
+    Parameters
+    ----------
+    kind : Literal["composition", "molecule"]
+        Which world
+
+    Returns
+    -------
+    list[SourceModel]
+        Multi-task encoders without any polymer
+    """
     library = Library.starter()
     found = library.query(property="refractive index", kind=kind, limit=None).index.unique()
     sources = library.load(found)
@@ -178,7 +253,22 @@ def inorganic_sources(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress` of `pretrain`
 ) -> dict[str, list[SourceModel]]: # Sources by kind
-    "Make the inorganic sources."
+    """Make the inorganic sources.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"]
+        How many and on what
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress` of `pretrain`
+
+    Returns
+    -------
+    dict[str, list[SourceModel]]
+        Sources by kind
+    """
     s = SIZES[size]
     tables = {name: as_formulas(load(name)) for name in (TABLES if size == "full" else (s.table,))}
     how = dict(random_state=random_state, **how)
@@ -199,7 +289,18 @@ def inorganic_sources(
 def optical(
     source: SourceModel, # Any source
 ) -> list[int]: # Positions of its tasks
-    "Find the outputs that are refractive indices."
+    """Find the outputs that are refractive indices.
+
+    Parameters
+    ----------
+    source : SourceModel
+        Any source
+
+    Returns
+    -------
+    list[int]
+        Positions of its tasks
+    """
     return [j for j, t in enumerate(source.tasks) if t.property == "refractive index"]
 
 
@@ -207,7 +308,20 @@ def read_sources(
     rows: list, # Raw inputs
     sources: list[SourceModel], # Networks of one kind
 ) -> dict[str, NDArray[np.floating]]: # `hidden` and `predicted`
-    "Read hidden layers and predicted refractive indices."
+    """Read hidden layers and predicted refractive indices.
+
+    Parameters
+    ----------
+    rows : list
+        Raw inputs
+    sources : list[SourceModel]
+        Networks of one kind
+
+    Returns
+    -------
+    dict[str, NDArray[np.floating]]
+        `hidden` and `predicted`
+    """
     table = sources[0].describe(rows)
     outputs = optical(sources[0])
     each = [np.log10(np.maximum(s.predict(table)[:, outputs], 1)) for s in sources]
@@ -219,7 +333,20 @@ def zero_shot(
     target: Dataset, # Polymers
     sources: dict[str, list[SourceModel]], # Inorganic sources by kind
 ) -> pd.DataFrame: # Rank correlation and MAE of one network and of the average, by kind
-    "Compare the predictions of source networks with the target before any fitting."
+    """Compare the predictions of source networks with the target before any fitting.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    sources : dict[str, list[SourceModel]]
+        Inorganic sources by kind
+
+    Returns
+    -------
+    pd.DataFrame
+        Rank correlation and MAE of one network and of the average, by kind
+    """
     y = target.y.to_numpy()
     rows = [composition_of_smiles(s) for s in target.X]
     found = {"median of the polymers": {"MAE": mae(y, np.full(len(y), np.median(y)))}}
@@ -242,7 +369,20 @@ def draw_zero(
     target: Dataset, # Polymers
     sources: dict[str, list[SourceModel]], # Inorganic sources by kind
 ) -> plt.Figure: # One panel per kind
-    "Draw predictions of networks that have seen no polymer."
+    """Draw predictions of networks that have seen no polymer.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    sources : dict[str, list[SourceModel]]
+        Inorganic sources by kind
+
+    Returns
+    -------
+    plt.Figure
+        One panel per kind
+    """
     rows = [composition_of_smiles(s) for s in target.X]
     y = target.y.to_numpy()
     size = {"figsize": (2.1 * len(sources), 2.6), "layout": "constrained"}
@@ -269,7 +409,18 @@ _VOLUMES = {
 def refraction(
     smiles: list[str], # Molecules or repeat units
 ) -> NDArray[np.float64]: # Refraction per mass in cm3/g, per volume, and the index; shape (n, 3)
-    "Estimate molar refraction over volume."
+    """Estimate molar refraction over volume.
+
+    Parameters
+    ----------
+    smiles : list[str]
+        Molecules or repeat units
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Refraction per mass in cm3/g, per volume, and the index; shape (n, 3)
+    """
     mols = [Chem.AddHs(read_molecule(s)) for s in smiles]
     odd = [{a.GetSymbol() for a in mol.GetAtoms()} - _VOLUMES.keys() for mol in mols]
     reasons = [f"no volume for {', '.join(sorted(elements))}" for elements in odd]
@@ -299,7 +450,20 @@ def chosen(
     block: dict[str, list[int]], # Columns of each block
     choices: dict[str | tuple[str, ...], list[str]], # Heads for blocks, as `pair` takes them
 ) -> BestOfRegressor: # Mean of the best three
-    "Choose inside the training rows."
+    """Choose inside the training rows.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    choices : dict[str | tuple[str, ...], list[str]]
+        Heads for blocks, as `pair` takes them
+
+    Returns
+    -------
+    BestOfRegressor
+        Mean of the best three
+    """
     return BestOfRegressor(pair(block, choices, log=True), average=3, n_splits=3)
 
 
@@ -307,7 +471,20 @@ def tuned(
     columns: list[int], # Descriptors of the network
     source: SourceModel, # Network that is trained on
 ) -> Pipeline: # It learns the logarithm
-    "Train on from a network that already predicts the refractive index."
+    """Train on from a network that already predicts the refractive index.
+
+    Parameters
+    ----------
+    columns : list[int]
+        Descriptors of the network
+    source : SourceModel
+        Network that is trained on
+
+    Returns
+    -------
+    Pipeline
+        It learns the logarithm
+    """
     schedule = Schedule(epochs=25, batch_size=16, learning_rate=2e-3)
     how = {"unfrozen": "all", "n_splits": 3, "n_repeats": 1, "schedule": schedule}
     network = FineTune(source, keep=optical(source)[0], **how)
@@ -319,7 +496,20 @@ def corrected(
     block: dict[str, list[int]], # Columns of each block
     sources: dict[str, list[SourceModel]], # By kind
 ) -> VotingRegressor: # The mean of all; nothing is chosen
-    "Correct what the sources predict: by trees, by ridge, by training on."
+    """Correct what the sources predict: by trees, by ridge, by training on.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    sources : dict[str, list[SourceModel]]
+        By kind
+
+    Returns
+    -------
+    VotingRegressor
+        The mean of all; nothing is chosen
+    """
     trees = ExtraTreesRegressor(20, max_features=1 / 3, random_state=0)
     members = []
     for kind, networks in sources.items():
@@ -361,7 +551,22 @@ def columns(
     inorganic: dict[str, list[SourceModel]], # By kind
     organic: list[SourceModel], # Encoders of molecules
 ) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
-    "Compute everything that any method may read; refuse sources that have seen a target polymer."
+    """Compute everything that any method may read; refuse sources that have seen a target polymer.
+
+    Parameters
+    ----------
+    target : Dataset
+        Polymers
+    inorganic : dict[str, list[SourceModel]]
+        By kind
+    organic : list[SourceModel]
+        Encoders of molecules
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], dict[str, list[int]]]
+        All columns, and which are of each block
+    """
     leak = seen_by([*organic, *sum(inorganic.values(), [])], target.groups, "polymer")
     if leak.any():
         raise ValueError(f"{leak.sum()} target polymers are in a source")
@@ -387,7 +592,22 @@ def methods(
     inorganic: dict[str, list[SourceModel]], # By kind
     random_state: int, # Seed of the null
 ) -> dict[str, RegressorMixin]: # From the plainest to the transferred
-    "Make the direct models, the null and the transferred models."
+    """Make the direct models, the null and the transferred models.
+
+    Parameters
+    ----------
+    block : dict[str, list[int]]
+        Columns of each block
+    inorganic : dict[str, list[SourceModel]]
+        By kind
+    random_state : int
+        Seed of the null
+
+    Returns
+    -------
+    dict[str, RegressorMixin]
+        From the plainest to the transferred
+    """
     null = {
         kind: untrained(sources, random_state=random_state + 1000 * i)
         for i, (kind, sources) in enumerate(inorganic.items())
@@ -414,7 +634,20 @@ def compared(
     result: Evaluation, # Errors on common splits
     pairs: list[tuple[str, str]], # Method and baseline
 ) -> pd.Series: # MAE of each method, and ratios with their intervals
-    "Put the errors of one number of rows into one row."
+    """Put the errors of one number of rows into one row.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Errors on common splits
+    pairs : list[tuple[str, str]]
+        Method and baseline
+
+    Returns
+    -------
+    pd.Series
+        MAE of each method, and ratios with their intervals
+    """
     found = {("MAE", m): v for m, v in result.summary()["mae"].items()}
     # intervals allow for the number of pairs
     judged = judge({f"{m} / {b}": result.compare(m, b) for m, b in pairs})
@@ -432,7 +665,30 @@ def curve(
     random_state: int, # Seed of the draws
     **how: int | bool, # `n_jobs` and `progress` of `evaluate`
 ) -> pd.DataFrame: # One row per number of training rows
-    "Evaluate all methods on every draw of every size."
+    """Evaluate all methods on every draw of every size.
+
+    Parameters
+    ----------
+    data : Dataset
+        Target
+    X : NDArray[np.float64]
+        All columns
+    models : dict[str, RegressorMixin]
+        Methods by name
+    s : Size
+        Draws
+    sizes : tuple[int, ...]
+        Numbers of training rows
+    random_state : int
+        Seed of the draws
+    **how : int | bool
+        `n_jobs` and `progress` of `evaluate`
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per number of training rows
+    """
     y = data.y.to_numpy()
     out = {}
     for n in sizes:
@@ -448,7 +704,22 @@ def reverse(
     random_state: int, # Seed
     **how: int | bool, # `n_jobs` and `progress`
 ) -> pd.DataFrame: # As `curve`, with the zero-shot rank correlation
-    "Carry the refractive index from organic liquids to minerals."
+    """Carry the refractive index from organic liquids to minerals.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"]
+        How many networks and draws
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress`
+
+    Returns
+    -------
+    pd.DataFrame
+        As `curve`, with the zero-shot rank correlation
+    """
     s = SIZES[size]
     target = as_formulas(load("inorganic_refractive_index"))
     liquids = as_formulas(load("molecule_refractive_index"))
@@ -481,7 +752,20 @@ def draw_curve(
     table: pd.DataFrame, # What `curve` returns
     label: str, # Of the axis of errors
 ) -> plt.Figure: # Errors over the number of training rows
-    "Draw the learning curves of the methods that matter."
+    """Draw the learning curves of the methods that matter.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        What `curve` returns
+    label : str
+        Of the axis of errors
+
+    Returns
+    -------
+    plt.Figure
+        Errors over the number of training rows
+    """
     figure, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
     style = {
         BEST: (COLOURS["direct"], "o-"),
@@ -506,7 +790,18 @@ def draw_curve(
 def draw_ratios(
     curves: pd.DataFrame, # Curves of all targets, indexed by target and number of rows
 ) -> plt.Figure: # Ratios with their intervals
-    "Draw what the sources save, with intervals."
+    """Draw what the sources save, with intervals.
+
+    Parameters
+    ----------
+    curves : pd.DataFrame
+        Curves of all targets, indexed by target and number of rows
+
+    Returns
+    -------
+    plt.Figure
+        Ratios with their intervals
+    """
     figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.42 * len(curves)), layout="constrained")
     shown = {
         (TRANSFER, BEST): ("transfer", "o"),
@@ -543,7 +838,24 @@ def study(
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
 ) -> Findings: # Tables and figures
-    "Compare direct, inorganic and organic models on every target."
+    """Compare direct, inorganic and organic models on every target.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=-1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+
+    Returns
+    -------
+    Findings
+        Tables and figures
+    """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
     how = {"n_jobs": n_jobs, "progress": progress}
     s = SIZES[size]
@@ -587,7 +899,18 @@ CAPTIONS = {
 def ratio_texts(
     curves: pd.DataFrame, # Curves, one row per number of training rows
 ) -> pd.DataFrame: # Text such as "0.80 (0.72-0.88)", one column per pair
-    "Write each ratio with its interval."
+    """Write each ratio with its interval.
+
+    Parameters
+    ----------
+    curves : pd.DataFrame
+        Curves, one row per number of training rows
+
+    Returns
+    -------
+    pd.DataFrame
+        Text such as "0.80 (0.72-0.88)", one column per pair
+    """
     pairs = [c for c in curves.columns.get_level_values(0).unique() if " / " in c]
     text = lambda row: "" if np.isnan(row["ratio"]) else ratio_text(row)
     return pd.DataFrame({p: curves[p].apply(text, axis=1) for p in pairs})
@@ -596,7 +919,18 @@ def ratio_texts(
 def as_report(
     found: Findings, # Tables and figures
 ) -> Report: # One page
-    "Put the findings of a run on one page."
+    """Put the findings of a run on one page.
+
+    Parameters
+    ----------
+    found : Findings
+        Tables and figures
+
+    Returns
+    -------
+    Report
+        One page
+    """
     ratios = ratio_texts(found.curves)
     (target, n), first = next(found.curves.iterrows())
     names = ("With inorganic sources", "with the best direct model on the same descriptors")
@@ -622,5 +956,22 @@ def run(
     n_jobs: int = -1, # Worker processes; -1 for all cores
     progress: bool = True, # Show bars
 ) -> Report: # Table, verdict and figures
-    "Predict the refractive index of polymers with and without inorganic sources."
+    """Predict the refractive index of polymers with and without inorganic sources.
+
+    Parameters
+    ----------
+    size : Literal["demo", "full"], default="demo"
+        "demo" needs bundled data only; "full" downloads
+    random_state : int, default=0
+        Seed of everything
+    n_jobs : int, default=-1
+        Worker processes; -1 for all cores
+    progress : bool, default=True
+        Show bars
+
+    Returns
+    -------
+    Report
+        Table, verdict and figures
+    """
     return as_report(study(size, random_state, n_jobs=n_jobs, progress=progress))
