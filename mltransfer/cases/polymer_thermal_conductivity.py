@@ -48,7 +48,8 @@ from ..verdicts import in_words, ratio_text
 __all__ = ['run']
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9f9ceb36
-MEASURED, COMPUTED = "polymer_thermal_conductivity", "pi1070_thermal_conductivity"
+MEASURED = "polymer_thermal_conductivity"
+COMPUTED = "pi1070_thermal_conductivity"
 SAME = {COMPUTED, "pi1070_thermal_diffusivity"}
 LABEL = "thermal conductivity [W/(m K)]"
 
@@ -56,7 +57,7 @@ LABEL = "thermal conductivity [W/(m K)]"
 def half(
     name: str, # A computed data set of polymers
     reserve: bool, # The half that no shipped source has seen, or the other half
-) -> Dataset: # One row per polymer; the other half without polymers that have a measured conductivity
+) -> Dataset: # One row per polymer; the other half without the measured polymers
     """Return one half of a computed data set.
 
     Parameters
@@ -69,27 +70,43 @@ def half(
     Returns
     -------
     Dataset
-        One row per polymer; the other half without polymers that have a measured conductivity
+        One row per polymer; the other half without the measured polymers
     """
     whole = load(name)
     inside = whole.groups.map(in_reserve).to_numpy()
     keep = inside if reserve else ~inside & ~whole.groups.isin(load(MEASURED).groups).to_numpy()
-    return from_frame(whole.frame.loc[keep, ["smiles", "value"]], "smiles", "value", whole.task, duplicates="median",
-                      name=name, nature=whole.nature, citation=whole.citation, licence=whole.licence)
+    origin = {"nature": whole.nature, "citation": whole.citation, "licence": whole.licence}
+    frame = whole.frame.loc[keep, ["smiles", "value"]]
+    how = {"duplicates": "median", "name": name, **origin}
+    return from_frame(frame, "smiles", "value", whole.task, **how)
 
 
-BACKBONE = ("chain atoms per heavy atom", "g/mol per chain atom", "chain atoms [mol/kg]", "ring share of the chain", "rotatable share of the chain")
+BACKBONE = (
+    "chain atoms per heavy atom",
+    "g/mol per chain atom",
+    "chain atoms [mol/kg]",
+    "ring share of the chain",
+    "rotatable share of the chain",
+)
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #847f1358
 def _backbone(smiles: str) -> list[float]:
     mol = read_smiles(smiles)
     first, last = (a.GetIdx() for a in open_ends(mol))
-    path = list(Chem.GetShortestPath(mol, first, last))[:-1] # from the open end: as many bonds as atoms
+    # from the open end: as many bonds as atoms
+    path = list(Chem.GetShortestPath(mol, first, last))[:-1]
     atoms = [mol.GetAtomWithIdx(i) for i in path[1:]]
     bonds = [mol.GetBondBetweenAtoms(a, b) for a, b in zip(path, path[1:])]
-    n, mass = len(atoms), Quantities.MolWt(mol)
+    n = len(atoms)
+    mass = Quantities.MolWt(mol)
     rotatable = sum(b.GetBondType() == Chem.BondType.SINGLE and not b.IsInRing() for b in bonds)
-    return [n / (mol.GetNumAtoms() - 2), mass / n, 1000 * n / mass, sum(a.IsInRing() for a in atoms) / n, rotatable / n]
+    return [
+        n / (mol.GetNumAtoms() - 2),
+        mass / n,
+        1000 * n / mass,
+        sum(a.IsInRing() for a in atoms) / n,
+        rotatable / n,
+    ]
 
 
 def backbone(
@@ -118,12 +135,23 @@ def hansen() -> list[Dataset]: # Dispersion, polarity and hydrogen bonds, each i
     list[Dataset]
         Dispersion, polarity and hydrogen bonds, each in MPa^0.5
     """
-    table, structures = solubility.manuel_ruben_2022_data, get_pubchem_db()
+    table = solubility.manuel_ruben_2022_data
+    structures = get_pubchem_db()
     known = {cas: m.smiles for cas in table.index if (m := structures.search_CAS(cas))}
     frame = (table.loc[list(known)] / 1000).assign(smiles=list(known.values())) # from Pa^0.5
-    about = {"nature": "measured and fitted, from several tables", "licence": "MIT (chemicals)", "citation": "Díaz de los Ríos and Murcia Belmonte 2022"}
-    return [from_frame(frame[["smiles", f"HANSEN_DELTA_{c}"]], "smiles", f"HANSEN_DELTA_{c}", Task(f"Hansen {name}", "MPa^0.5"), errors="drop",
-                       duplicates="median", name=f"hansen {name}", **about) for c, name in zip("DPH", ("dispersion", "polarity", "hydrogen bonds"))]
+    about = {
+        "nature": "measured and fitted, from several tables",
+        "licence": "MIT (chemicals)",
+        "citation": "Díaz de los Ríos and Murcia Belmonte 2022",
+    }
+    about |= {"errors": "drop", "duplicates": "median"}
+    found = []
+    for c, name in zip("DPH", ("dispersion", "polarity", "hydrogen bonds")):
+        column = f"HANSEN_DELTA_{c}"
+        task = Task(f"Hansen {name}", "MPa^0.5")
+        part = frame[["smiles", column]]
+        found.append(from_frame(part, "smiles", column, task, name=f"hansen {name}", **about))
+    return found
 
 
 def others() -> list[Dataset]: # PI1070's sixteen other properties
@@ -182,7 +210,8 @@ def starter() -> Sources:
     library = Library.starter()
     found = library.query(limit=None)
     models = library.load(dict.fromkeys(found.index[found["kind"].isin(["polymer", "molecule"])]))
-    encoders, single = [s for s in models if len(s.tasks) > 1], {}
+    encoders = [s for s in models if len(s.tasks) > 1]
+    single = {}
     for s in models:
         if len(s.tasks) == 1: single.setdefault(next(iter(s.card["data"])), []).append(s)
     return Sources([s for s in encoders if not knows(s)], [s for s in encoders if knows(s)], single)
@@ -242,10 +271,16 @@ def gather(
     exclude = {k for t in targets for k in t.groups}
     how |= {"exclude": exclude, "random_state": random_state}
     found = starter()
-    found.single["hansen"] = pretrain(hansen(), usual_descriptors("polymer"), n_models=2, recipe="yamada-1", n_columns=(100, 200), schedule=Schedule(epochs=60), **how)
+    columns = usual_descriptors("polymer")
+    pyramids = {"n_models": 2, "recipe": "yamada-1", "n_columns": (100, 200)}
+    pyramids["schedule"] = Schedule(epochs=60)
+    found.single["hansen"] = pretrain(hansen(), columns, **pyramids, **how)
     if size.encoders:
-        found.other.extend(pretrain(others(), usual_descriptors("polymer"), n_models=size.encoders, hidden=(256, 64), schedule=Schedule(epochs=60, batch_size=32), **how))
-    if (leak := seen_by(found.all(), sorted(exclude), "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
+        shape = {"n_models": size.encoders, "hidden": (256, 64)}
+        shape["schedule"] = Schedule(epochs=60, batch_size=32)
+        found.other.extend(pretrain(others(), usual_descriptors("polymer"), **shape, **how))
+    if (leak := seen_by(found.all(), sorted(exclude), "polymer")).any():
+        raise ValueError(f"{leak.sum()} target polymers are in a source")
     return found
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #11cee318
@@ -287,15 +322,18 @@ def given(
     NDArray[np.float64]
         Mean over families of encoders, in W/(m K), shape (n_samples, 1)
     """
-    means = [SourcePrediction(g).fit_transform(table)[:, list(g[0].card["data"]).index(COMPUTED)] for g in families(sources)]
+    means = []
+    for group in families(sources):
+        output = list(group[0].card["data"]).index(COMPUTED)
+        means.append(SourcePrediction(group).fit_transform(table)[:, output])
     return np.mean(means, axis=0)[:, None]
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #65c29e9c
 def columns(
     target: Dataset, # Polymers
     sources: Sources, # All sources
     random_state: int, # Seed of the null
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
     """Compute everything that any method may read.
 
     Parameters
@@ -310,15 +348,27 @@ def columns(
     Returns
     -------
     tuple[NDArray[np.float64], dict[str, list[int]]]
-        All columns side by side, and which belong to each block
+        All columns, and which are of each block
     """
-    table, n = usual_descriptors("polymer").fit_transform(target.X), len(Constitution().get_feature_names_out())
-    blocks = {"groups": table[:, :n], "fragments": table[:, n:], "backbone": backbone(target.X), "given": given(table, sources.same)}
-    for name, encoders in (("other", sources.other), ("same", sources.same), ("null", untrained(sources.other, random_state=random_state))):
+    table = usual_descriptors("polymer").fit_transform(target.X)
+    n = len(Constitution().get_feature_names_out())
+    blocks = {
+        "groups": table[:, :n],
+        "fragments": table[:, n:],
+        "backbone": backbone(target.X),
+        "given": given(table, sources.same),
+    }
+    null = untrained(sources.other, random_state=random_state)
+    kinds = {"other": sources.other, "same": sources.same, "null": null}
+    for name, encoders in kinds.items():
         groups = families(encoders)
-        blocks |= {f"{name} hidden {i}": FrozenFeatures(g).fit_transform(table) for i, g in enumerate(groups)}
-        blocks[f"{name} predicted"] = np.hstack([SourcePrediction(g).fit_transform(table) for g in groups])
-    return stack(blocks | {f"single {k}": FrozenFeatures(g).fit_transform(table) for k, g in sources.single.items()})
+        for i, group in enumerate(groups):
+            blocks[f"{name} hidden {i}"] = FrozenFeatures(group).fit_transform(table)
+        predicted = [SourcePrediction(g).fit_transform(table) for g in groups]
+        blocks[f"{name} predicted"] = np.hstack(predicted)
+    for name, group in sources.single.items():
+        blocks[f"single {name}"] = FrozenFeatures(group).fit_transform(table)
+    return stack(blocks)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #f5f8a2ad
 class Corrected(RegressorMixin, BaseEstimator):
@@ -384,7 +434,9 @@ class Pooled(RegressorMixin, BaseEstimator):
         Pooled
             Itself
         """
-        self.model_ = clone(self.model).fit(np.vstack([X, self.X_more]), np.concatenate([y, self.y_more]))
+        rows = np.vstack([X, self.X_more])
+        values = np.concatenate([y, self.y_more])
+        self.model_ = clone(self.model).fit(rows, values)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -411,15 +463,21 @@ def pooled(
         On the descriptors, with the other half of the computed conductivities
     """
     more = half(COMPUTED, reserve=False)
-    table, n = usual_descriptors("polymer").fit_transform(more.X), len(block["groups"])
-    X, own = stack({"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]})
+    table = usual_descriptors("polymer").fit_transform(more.X)
+    n = len(block["groups"])
+    tables = {"groups": table[:, :n], "backbone": backbone(more.X), "fragments": table[:, n:]}
+    X, own = stack(tables)
     model = KernelRidgeCV(blocks=[own[name] for name in PLAIN], widths=(1, 2, 4))
     return on([c for name in PLAIN for c in block[name]], Pooled(model, X, more.y.to_numpy()))
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c481461e
-MEDIAN, FOREST, BEST = "median", "forest on fragments", "best direct"
-NULL, OTHER = "null: untrained networks", "transfer: other properties"
-KNOWN, POOLED = "transfer: same property too", "same property, rows pooled"
+MEDIAN = "median"
+FOREST = "forest on fragments"
+BEST = "best direct"
+NULL = "null: untrained networks"
+OTHER = "transfer: other properties"
+KNOWN = "transfer: same property too"
+POOLED = "same property, rows pooled"
 
 
 def candidates(
@@ -437,23 +495,37 @@ def candidates(
     dict[str, dict[str, RegressorMixin]]
         Candidates of each method that chooses
     """
-    plain, near = list(PLAIN), ["groups", "backbone"]
+    plain = list(PLAIN)
+    near = ["groups", "backbone"]
     direct = pair(block, {("groups", "backbone"): ["ridge", "trees", "process"]})
     direct |= {f"kernel {k}": on_blocks(block, plain, kernel=k) for k in ("linear", "gaussian")}
     made = {BEST: direct}
     for method, name in ((NULL, "null"), (OTHER, "other")):
         hidden = [b for b in block if b.startswith(f"{name} hidden")]
-        made[method] = {f"{' + '.join(beside) or 'alone'}, {k}": on_blocks(block, [*hidden, *beside], kernel=k)
-                        for beside in ([], near, plain) for k in ("linear", "gaussian")}
-        made[method][f"predicted + {' + '.join(near)}, gaussian"] = on_blocks(block, [f"{name} predicted", *near])
-    hidden, at = [b for b in block if b.startswith("same hidden")], block["given"][0]
+        made[method] = {
+            f"{' + '.join(beside) or 'alone'}, {k}": on_blocks(block, [*hidden, *beside], kernel=k)
+            for beside in ([], near, plain)
+            for k in ("linear", "gaussian")
+        }
+        made[method][f"predicted + {' + '.join(near)}, gaussian"] = on_blocks(
+            block, [f"{name} predicted", *near]
+        )
+    hidden = [b for b in block if b.startswith("same hidden")]
+    at = block["given"][0]
     line = on(block["given"], make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 11))))
     nothing = DummyRegressor(strategy="constant", constant=0.0)
-    made[KNOWN] = {name: Corrected(at, head) for name, head in
-                   {"as predicted": nothing, "line": line, "hidden": on_blocks(block, hidden), "descriptors": on_blocks(block, plain)}.items()}
+    made[KNOWN] = {
+        name: Corrected(at, head)
+        for name, head in {
+            "as predicted": nothing,
+            "line": line,
+            "hidden": on_blocks(block, hidden),
+            "descriptors": on_blocks(block, plain),
+        }.items()
+    }
     return made
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #24e4a527
 def methods(
     block: dict[str, list[int]], # Columns of each block
     more: RegressorMixin | None = None, # What `pooled` makes, if the target is computed
@@ -472,7 +544,10 @@ def methods(
     dict[str, RegressorMixin]
         From the plainest to those that know most
     """
-    made = {MEDIAN: DummyRegressor(strategy="median"), FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"]}
+    made = {
+        MEDIAN: DummyRegressor(strategy="median"),
+        FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"],
+    }
     made |= {name: BestOfRegressor(found, average=3) for name, found in candidates(block).items()}
     return made | ({} if more is None else {POOLED: more})
 
@@ -506,7 +581,7 @@ def draws(
 
 def ratios(
     result: Evaluation, # Errors of all methods on the same draws
-) -> pd.DataFrame: # One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
+) -> pd.DataFrame: # One row per method: MAE in W/(m K), ratio with its interval, verdict
     """Compare every method with the best direct model.
 
     Parameters
@@ -517,7 +592,7 @@ def ratios(
     Returns
     -------
     pd.DataFrame
-        One row per method: MAE in W/(m K), ratio to the best direct model, interval, verdict
+        One row per method: MAE in W/(m K), ratio with its interval, verdict
     """
     return error_table(result, BEST).drop(columns=["mae_spread", "wins"])
 
@@ -540,10 +615,14 @@ def side_by_side(
     parts = {}
     for name, t in found.items():
         parts[name, "MAE"] = (1000 * t["mae"]).round(1)
-        parts[name, "ratio"] = t.apply(lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1)
-    return pd.DataFrame(parts).reindex(list(dict.fromkeys(m for t in found.values() for m in t.index)))
+        parts[name, "ratio"] = t.apply(
+            lambda r: "1" if r.verdict == "baseline" else ratio_text(r), axis=1
+        )
+    return pd.DataFrame(parts).reindex(
+        list(dict.fromkeys(m for t in found.values() for m in t.index))
+    )
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #9ba6de4b
 def said(
     found: dict[str, pd.DataFrame], # Ratios by protocol
 ) -> str: # Three sentences
@@ -561,8 +640,14 @@ def said(
     """
     name, table = list(found.items())[-1]
     rows = table.assign(mae=1000 * table["mae"], baseline=1000 * table.loc[BEST, "mae"])
-    kinds = {OTHER: "With sources of other properties", KNOWN: "With sources that have learnt the conductivity of other polymers"}
-    parts = [in_words(rows.loc[m], "mW/(m K)", names=(what, "with the best direct model")) for m, what in kinds.items()]
+    kinds = {
+        OTHER: "With sources of other properties",
+        KNOWN: "With sources that have learnt the conductivity of other polymers",
+    }
+    parts = [
+        in_words(rows.loc[m], "mW/(m K)", names=(what, "with the best direct model"))
+        for m, what in kinds.items()
+    ]
     return " ".join([f"Thermal conductivity of polymers, {name}.", *parts])
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #4188e253
@@ -571,7 +656,7 @@ def foretell(
     table: NDArray[np.float64], # Their descriptors of the target, shape (n_samples, n_features)
     y: NDArray[np.float64], # Target
     splits: list[list[tuple[NDArray[np.intp], NDArray[np.intp]]]], # Draws
-) -> pd.DataFrame: # A row per draw, source and layer: scores on the training rows, and true gain (share of the error taken away)
+) -> pd.DataFrame: # A row per draw, source and layer: scores, and true gain (share of the error)
     """Score every source on the training rows, and see what it was worth on the others.
 
     Parameters
@@ -588,24 +673,31 @@ def foretell(
     Returns
     -------
     pd.DataFrame
-        A row per draw, source and layer: scores on the training rows, and true gain (share of the
-        error taken away)
+        A row per draw, source and layer: scores, and true gain (share of the error)
     """
     layers = (-1, "output")
     table = table.astype(np.float32)
     read = read_layers(sources, DescriptorTables(table), layers)
     wide = [t for _, _, t in read]
-    where = pd.DataFrame([{"source": i, "layer": "output" if l == "output" else -1} for i, l, _ in read])
+    where = pd.DataFrame(
+        [{"source": i, "layer": "output" if l == "output" else -1} for i, l, _ in read]
+    )
     parts = []
     for k, [(train, test)] in enumerate(splits):
-        scores = rank(sources, table[train], y[train], layers=layers, n_null=0).query("kind == 'source'")
+        scores = rank(sources, table[train], y[train], layers=layers, n_null=0).query(
+            "kind == 'source'"
+        )
         scores = scores.assign(layer=scores["layer"].map(lambda l: l if l == "output" else -1))
         ridges = Ridges().fit([t[train] for t in [table, *wide]], y[train])
         off = np.abs(ridges.predict([t[test] for t in [table, *wide]]) - y[test]).mean(axis=1)
-        parts.append(where.assign(draw=k, error=off[1:], gain=1 - off[1:] / off[0]).merge(scores[["source", "layer", "mae", "logme"]], on=["source", "layer"]))
+        parts.append(
+            where.assign(draw=k, error=off[1:], gain=1 - off[1:] / off[0]).merge(
+                scores[["source", "layer", "mae", "logme"]], on=["source", "layer"]
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #8e9a8b6b
 def agreement(
     scored: pd.DataFrame, # From `foretell`
 ) -> pd.Series: # Means over draws
@@ -626,7 +718,11 @@ def agreement(
     wide = {"rank correlation": each.apply(lambda g: g["gain"].corr(-g["mae"], method="spearman")),
             "of LogME": each.apply(lambda g: g["gain"].corr(g["logme"], method="spearman"))}
     means = {k: f"{v.mean():.2f} ± {v.std():.2f}" for k, v in wide.items()}
-    gains = {"first choice": first["gain"].mean(), "median source": each["gain"].median().mean(), "best in hindsight": each["gain"].max().mean()}
+    gains = {
+        "first choice": first["gain"].mean(),
+        "median source": each["gain"].median().mean(),
+        "best in hindsight": each["gain"].max().mean(),
+    }
     return pd.Series(means | {k: f"{v:+.0%}" for k, v in gains.items()})
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #7bbeb149
@@ -663,15 +759,18 @@ def held_out(
     tests = {}
     for f in pd.Series(family).value_counts().index[:3]:
         high = scaled[family == f].mean(axis=0) - scaled[family != f].mean(axis=0)
-        tests[f"most {names[int(np.argmax(high))].split(' [')[0].replace('_', ' ')}"] = np.flatnonzero(family == f)
+        tests[f"most {names[int(np.argmax(high))].split(' [')[0].replace('_', ' ')}"] = (
+            np.flatnonzero(family == f)
+        )
     tests["highest fifth"] = next(ExtrapolationSplit(0.8).split(X, y))[1]
     out = {"random": list(RepeatedDraws(n, n_draws, random_state=random_state).split(X))}
     for name, test in tests.items():
         rest = np.setdiff1d(np.arange(len(y)), test)
-        out[name] = [(rest[train], test) for train, _ in RepeatedDraws(min(n, len(rest) - 1), n_draws, random_state=random_state).split(rest)]
+        draws = RepeatedDraws(min(n, len(rest) - 1), n_draws, random_state=random_state)
+        out[name] = [(rest[train], test) for train, _ in draws.split(rest)]
     return out
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #8bea6330
 def reach(
     models: dict[str, RegressorMixin], # Models by name
     X: NDArray[np.float64], # All columns
@@ -705,7 +804,9 @@ def reach(
             for m, model in models.items():
                 fitted = ConformalRegressor(model, cv=5).fit(X[train], y[train])
                 low, high = fitted.predict_interval(X[test], level).T
-                parts.append(pd.DataFrame({"held out": name, "draw": k, "method": m, "measured": y[test], "predicted": fitted.predict(X[test]), "low": low, "high": high}))
+                found = {"held out": name, "draw": k, "method": m, "measured": y[test]}
+                found |= {"predicted": fitted.predict(X[test]), "low": low, "high": high}
+                parts.append(pd.DataFrame(found))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c6b16927
@@ -725,12 +826,16 @@ def reaching(
         Three models
     """
     found = candidates(block)
-    return {FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"], OTHER: found[OTHER]["groups + backbone, gaussian"], KNOWN: found[KNOWN]["line"]}
+    return {
+        FOREST: pair(block, {"fragments": ["forest"]})["fragments, forest"],
+        OTHER: found[OTHER]["groups + backbone, gaussian"],
+        KNOWN: found[KNOWN]["line"],
+    }
 
 
 def reach_table(
     far: pd.DataFrame, # From `reach`
-) -> pd.DataFrame: # Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in mW/(m K)
+) -> pd.DataFrame: # Per held-out part and method: MAE and mean width in mW/(m K), share inside
     """Sum up how far each model reaches.
 
     Parameters
@@ -741,14 +846,22 @@ def reach_table(
     Returns
     -------
     pd.DataFrame
-        Per held-out part and method: MAE in mW/(m K), share inside the intervals, mean width in
-        mW/(m K)
+        Per held-out part and method: MAE and mean width in mW/(m K), share inside
     """
     inside = (far["low"] <= far["measured"]) & (far["measured"] <= far["high"])
-    each = far.assign(MAE=1000 * (far["predicted"] - far["measured"]).abs(), inside=inside, width=1000 * (far["high"] - far["low"]))
-    return each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]].mean().unstack("method").swaplevel(axis=1)[list(far["method"].unique())]
+    each = far.assign(
+        MAE=1000 * (far["predicted"] - far["measured"]).abs(),
+        inside=inside,
+        width=1000 * (far["high"] - far["low"]),
+    )
+    return (
+        each.groupby(["held out", "method"], sort=False)[["MAE", "inside", "width"]]
+        .mean()
+        .unstack("method")
+        .swaplevel(axis=1)[list(far["method"].unique())]
+    )
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #c290023d
 def draw_reach(
     far: pd.DataFrame, # From `reach`
 ) -> plt.Figure: # A panel per method
@@ -769,15 +882,31 @@ def draw_reach(
     for ax, name in zip(axes, names):
         p = far[(far["held out"] == "highest fifth") & (far["draw"] == 0) & (far["method"] == name)]
         ax.vlines(p["measured"], p["low"], p["high"], color="0.8", lw=1, zorder=0)
-        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
-        ax.set(ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02), aspect="auto", xlabel=f"known {LABEL}", ylabel="predicted" if ax is axes[0] else "")
+        colour = COLOURS["direct" if name == FOREST else "transfer"]
+        parity(p["measured"], p["predicted"], colour=colour, title=name, ax=ax)
+        ax.set(
+            ylim=(min(p["low"].min(), p["measured"].min()) - 0.02, p["measured"].max() + 0.02),
+            aspect="auto",
+            xlabel=f"known {LABEL}",
+            ylabel="predicted" if ax is axes[0] else "",
+        )
         ax.title.set_fontsize(9)
     return figure
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #bcc05b1f
-PANELS = {"qm9_heat_capacity": "heat capacity (QM9)", "viscosity": "viscosity of liquids", "polymer_density": "density (polymers)", "polymer_glass_transition": "glass transition",
-          "melting_point": "melting point", "liquid_thermal_conductivity": "conductivity of liquids", "hansen": "Hansen parameters", "pi1070_refractive_index": "refractive index",
-          "pi1070_homo": "HOMO energy", "pi1070_bulk_modulus": "bulk modulus", "pi1070_dielectric_constant": "dielectric constant"}
+PANELS = {
+    "qm9_heat_capacity": "heat capacity (QM9)",
+    "viscosity": "viscosity of liquids",
+    "polymer_density": "density (polymers)",
+    "polymer_glass_transition": "glass transition",
+    "melting_point": "melting point",
+    "liquid_thermal_conductivity": "conductivity of liquids",
+    "hansen": "Hansen parameters",
+    "pi1070_refractive_index": "refractive index",
+    "pi1070_homo": "HOMO energy",
+    "pi1070_bulk_modulus": "bulk modulus",
+    "pi1070_dielectric_constant": "dielectric constant",
+}
 
 
 def draw_panels(
@@ -795,21 +924,47 @@ def draw_panels(
     plt.Figure
         Twelve panels
     """
-    figure, axes = plt.subplots(3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        3, 4, figsize=(8, 6.4), layout="constrained", sharex=True, sharey=True
+    )
     shown = result.predictions.query("repeat == 0")
     for ax, (name, p) in zip(axes.flat, shown.groupby("method", sort=False)):
-        parity(p["measured"], p["predicted"], colour=COLOURS["direct" if name == FOREST else "transfer"], title=name, ax=ax)
+        colour = COLOURS["direct" if name == FOREST else "transfer"]
+        parity(p["measured"], p["predicted"], colour=colour, title=name, ax=ax)
         ax.title.set_fontsize(9)
         ax.set(xlabel="", ylabel="")
     figure.supxlabel(f"known {LABEL}", fontsize=9)
     figure.supylabel("predicted", fontsize=9)
     return figure
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #67b110ac
 def panels(
-    X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], computed: bool, size: Size, random_state: int, **how: int | bool,
+    X: NDArray[np.float64], # All columns
+    y: NDArray[np.float64], # Target
+    block: dict[str, list[int]], # Columns of each block
+    computed: bool, # Which target
+    size: Size, # How many draws
+    random_state: int, # Seed
+    **how: int | bool, # `n_jobs` and `progress` of `evaluate`
 ) -> Evaluation: # Measured: 5-fold, as published; computed: draws of 58
     """Run a forest on the hidden layers of each single source.
+
+    Parameters
+    ----------
+    X : NDArray[np.float64]
+        All columns
+    y : NDArray[np.float64]
+        Target
+    block : dict[str, list[int]]
+        Columns of each block
+    computed : bool
+        Which target
+    size : Size
+        How many draws
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress` of `evaluate`
 
     Returns
     -------
@@ -817,8 +972,10 @@ def panels(
         Measured: 5-fold, as published; computed: draws of 58
     """
     forest = heads()["forest"]
-    single = {FOREST: on(block["fragments"], forest)} | {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
-    splits = draws(X, 58, size.draws, random_state) if computed else [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
+    single = {FOREST: on(block["fragments"], forest)}
+    single |= {title: on(block[f"single {k}"], forest) for k, title in PANELS.items()}
+    splits = [list(KFold(5, shuffle=True, random_state=random_state).split(X))]
+    if computed: splits = draws(X, 58, size.draws, random_state)
     return evaluate(single, X, y, splits, **how)
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #124153a5
@@ -840,29 +997,83 @@ def six(
     pd.DataFrame
         One row per polymer, one column per property; holes are NaN
     """
-    if computed: names = {n: n.removeprefix("pi1070_").replace("_", " ") for n in
-                          (COMPUTED, "pi1070_heat_capacity", "pi1070_density", "pi1070_refractive_index", "pi1070_bulk_modulus", "pi1070_volume_expansion")}
-    else: names = {MEASURED: "conductivity", "polymer_glass_transition": "glass transition", "polymer_density": "density",
-                   "polymer_heat_capacity": "heat capacity", "polymer_refractive_index": "refractive index"}
+    if computed:
+        names = {
+            n: n.removeprefix("pi1070_").replace("_", " ")
+            for n in (
+                COMPUTED,
+                "pi1070_heat_capacity",
+                "pi1070_density",
+                "pi1070_refractive_index",
+                "pi1070_bulk_modulus",
+                "pi1070_volume_expansion",
+            )
+        }
+    else:
+        names = {
+            MEASURED: "conductivity",
+            "polymer_glass_transition": "glass transition",
+            "polymer_density": "density",
+            "polymer_heat_capacity": "heat capacity",
+            "polymer_refractive_index": "refractive index",
+        }
     data = {label: load(n) for n, label in names.items()}
-    table = pd.DataFrame({f"{label}\n[{d.task.unit or '1'}]": d.y.groupby(d.groups.to_numpy()).median() for label, d in data.items()})
+    table = pd.DataFrame(
+        {
+            f"{label}\n[{d.task.unit or '1'}]": d.y.groupby(d.groups.to_numpy()).median()
+            for label, d in data.items()
+        }
+    )
     if computed: return table[table.index.map(in_reserve)]
     table = table[table.notna().sum(axis=1) > 1].copy()
-    table["predicted cond.\n[W/(m K)]"] = given(usual_descriptors("polymer").fit_transform(table.index), sources.same)[:, 0]
+    table["predicted cond.\n[W/(m K)]"] = given(
+        usual_descriptors("polymer").fit_transform(table.index), sources.same
+    )[:, 0]
     return table
 
-
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #1a09b2fa
 def draw_all(
-    result: Evaluation, panels: Evaluation, scored: pd.DataFrame, far: pd.DataFrame, properties: pd.DataFrame, n: int,
+    result: Evaluation, # Of the protocol that is drawn
+    panels: Evaluation, # From `panels`
+    scored: pd.DataFrame, # From `foretell`
+    far: pd.DataFrame, # From `reach`
+    properties: pd.DataFrame, # From `six`
+    n: int, # Training rows
 ) -> dict[str, plt.Figure]:
-    "Draw every figure of the study."
-    each = result.table.groupby(["repeat", "method"], sort=False)["mae"].mean().unstack("method")[list(result.table["method"].unique())]
+    """Draw every figure of the study.
+
+    Parameters
+    ----------
+    result : Evaluation
+        Of the protocol that is drawn
+    panels : Evaluation
+        From `panels`
+    scored : pd.DataFrame
+        From `foretell`
+    far : pd.DataFrame
+        From `reach`
+    properties : pd.DataFrame
+        From `six`
+    n : int
+        Training rows
+    """
+    each = (
+        result.table.groupby(["repeat", "method"], sort=False)["mae"]
+        .mean()
+        .unstack("method")[list(result.table["method"].unique())]
+    )
     first = scored[(scored["draw"] == 0) & (scored["layer"] == -1)]
     direct = (first["error"] / (1 - first["gain"])).iloc[0]
-    made = {"panels": draw_panels(panels), "matrix": property_matrix(properties).figure, "reach": draw_reach(far)}
+    made = {
+        "panels": draw_panels(panels),
+        "matrix": property_matrix(properties).figure,
+        "reach": draw_reach(far),
+    }
     made["errors"] = method_errors(each, label=f"MAE, n = {n} [W/(m K)]", baseline=BEST).figure
     labels = (f"leave-one-out MAE on {n} rows [W/(m K)]", "MAE on other polymers [W/(m K)]")
-    made["tell"] = source_against_target(first["mae"], first["error"], direct=direct, labels=labels).figure
+    made["tell"] = source_against_target(
+        first["mae"], first["error"], direct=direct, labels=labels
+    ).figure
     for figure in made.values(): plt.close(figure)
     return made
 
@@ -882,27 +1093,63 @@ class Study:
     far : pd.DataFrame | None, default=None
         From `reach`
     names : list[str], default=list()
-        Data set of each source, or "encoder", in the order of `scored`
+        Data set of each source, or "encoder"
     knowing : list[bool], default=list()
-        Which of these know the conductivity of polymers
+        Which of these learnt the conductivity
     """
     ratios: dict[str, pd.DataFrame] = field(default_factory=dict)  # By protocol
     scored: dict[str, pd.DataFrame] = field(default_factory=dict)  # From `foretell`, by protocol
     panels: Evaluation | None = None  # Single sources on the main target
     far: pd.DataFrame | None = None  # From `reach`
-    names: list[str] = field(default_factory=list)  # Data set of each source, or "encoder", in the order of `scored`
-    knowing: list[bool] = field(default_factory=list)  # Which of these know the conductivity of polymers
+    names: list[str] = field(default_factory=list)  # Data set of each source, or "encoder"
+    knowing: list[bool] = field(default_factory=list)  # Which of these learnt the conductivity
 
 
 def protocol(
-    study: Study, name: str, X: NDArray[np.float64], y: NDArray[np.float64], block: dict[str, list[int]], sources: Sources, more: RegressorMixin | None,
-    n: int, size: Size, random_state: int, **how: int | bool,
+    study: Study, # Where the findings go
+    name: str, # Of the protocol
+    X: NDArray[np.float64], # All columns
+    y: NDArray[np.float64], # Target
+    block: dict[str, list[int]], # Columns of each block
+    sources: Sources, # All sources
+    more: RegressorMixin | None, # Pooled model, if there is one
+    n: int, # Training rows
+    size: Size, # How many draws
+    random_state: int, # Seed
+    **how: int | bool, # `n_jobs` and `progress`
 ) -> Evaluation:
-    "Run one target with one number of training rows, and write down what is found."
+    """Run one target with one number of training rows, and write down what is found.
+
+    Parameters
+    ----------
+    study : Study
+        Where the findings go
+    name : str
+        Of the protocol
+    X : NDArray[np.float64]
+        All columns
+    y : NDArray[np.float64]
+        Target
+    block : dict[str, list[int]]
+        Columns of each block
+    sources : Sources
+        All sources
+    more : RegressorMixin | None
+        Pooled model, if there is one
+    n : int
+        Training rows
+    size : Size
+        How many draws
+    random_state : int
+        Seed
+    **how : int | bool
+        `n_jobs` and `progress`
+    """
     splits = draws(X, n, size.draws, random_state)
     result = evaluate(methods(block, more), X, y, splits, **how)
     study.ratios[name] = ratios(result)
-    study.scored[name] = foretell(sources.all(), X[:, block["groups"] + block["fragments"]], y, splits)
+    table = X[:, block["groups"] + block["fragments"]]
+    study.scored[name] = foretell(sources.all(), table, y, splits)
     return result
 
 
@@ -927,21 +1174,81 @@ def captions(
     dict[str, str]
         One sentence per figure
     """
-    errors, far = study.panels.summary()["mae"], reach_table(study.far)
+    errors = study.panels.summary()["mae"]
+    far = reach_table(study.far)
     better = int((errors.drop(FOREST) < errors[FOREST]).sum())
     follows = properties.corr(method="spearman").iloc[0, 1:]
     strongest = follows.abs().idxmax()
-    inside = ", ".join(f"{far[m, 'inside']['random']:.0%} and {far[m, 'inside']['highest fifth']:.0%} ({m.removeprefix('transfer: ')})" for m in far.columns.unique(0))
+    held = []
+    for method in far.columns.unique(0):
+        share = far[method, "inside"]
+        shares = f"{share['random']:.0%} and {share['highest fifth']:.0%}"
+        held.append(f"{shares} ({method.removeprefix('transfer: ')})")
+    inside = ", ".join(held)
     return {
-        "panels": f"Forests on hidden layers of single-property networks, the published way: {better} of {len(errors) - 1} sources have a smaller error than the forest without a source (first panel).",
-        "matrix": f"Six properties of the same polymers, with rank correlations: the closest to the conductivity is {strongest.split(chr(10))[0]}, {follows[strongest]:+.2f}.",
-        "errors": f"{name}: errors over draws (large: mean; line: best direct model) of untrained networks, sources of other properties and of the same property.",
-        "tell": f"One point per source, {name}: what it promises on the training rows, and what it is worth on the others. The line is ridge on the descriptors.",
-        "reach": f"The highest fifth of the conductivities, with intervals of models that saw lower ones only. Of random and of these polymers, the 90 % intervals hold {inside}."}
+        "panels": (
+            f"Forests on hidden layers of single-property networks, the published way: {better} of "
+            f"{len(errors) - 1} sources have a smaller error than the forest without a source "
+            "(first panel)."
+        ),
+        "matrix": (
+            "Six properties of the same polymers, with rank correlations: the closest to the "
+            f"conductivity is {strongest.split(chr(10))[0]}, {follows[strongest]:+.2f}."
+        ),
+        "errors": (
+            f"{name}: errors over draws (large: mean; line: best direct model) of untrained "
+            "networks, sources of other properties and of the same property."
+        ),
+        "tell": (
+            f"One point per source, {name}: what it promises on the training rows, and what it is "
+            "worth on the others. The line is ridge on the descriptors."
+        ),
+        "reach": (
+            "The highest fifth of the conductivities, with intervals of models that saw lower ones "
+            f"only. Of random and of these polymers, the 90 % intervals hold {inside}."
+        ),
+    }
+
+# %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #4d1c77ab
+def _about(source: SourceModel) -> str:
+    "The data set of a network of one property (Hansen's three count as one), else `encoder`."
+    return next(iter(source.card["data"])) if len(source.tasks) in (1, 3) else "encoder"
+
+
+def describe_data(
+    targets: dict[str, Dataset], # Measured and computed polymers
+    n_draws: int, # Draws of each size
+    n_sources: int, # Networks
+    random_state: int, # Seed
+) -> str: # A few sentences
+    """Say what was predicted, and from what.
+
+    Parameters
+    ----------
+    targets : dict[str, Dataset]
+        Measured and computed polymers
+    n_draws : int
+        Draws of each size
+    n_sources : int
+        Networks
+    random_state : int
+        Seed
+
+    Returns
+    -------
+    str
+        A few sentences
+    """
+    rows = ", ".join(f"{len(t)} polymers {kind}" for kind, t in targets.items())
+    citations = " ".join(sorted({t.citation for t in targets.values()}))
+    return (
+        f"Targets: {rows}; {n_draws} draws. Sources: {n_sources} networks, none has seen a tested "
+        f"polymer. Seed {random_state}. {citations}"
+    )
 
 # %% ../../nbs/case_studies/polymer_thermal_conductivity.ipynb #56e169f5
 def run(
-    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads PI1070
+    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads
     random_state: int = 0, # Seed of everything
     *,
     n_jobs: int = 1, # Worker processes; -1 for all cores
@@ -952,7 +1259,7 @@ def run(
     Parameters
     ----------
     size : Literal["demo", "full"], default="demo"
-        "demo" needs bundled data only; "full" downloads PI1070
+        "demo" needs bundled data only; "full" downloads
     random_state : int, default=0
         Seed of everything
     n_jobs : int, default=1
@@ -966,21 +1273,33 @@ def run(
         Table, verdict and figures; `details` holds the fields of `Study`
     """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    s, how, study = SIZES[size], {"n_jobs": n_jobs, "progress": progress}, Study()
-    targets = {"measured": load(MEASURED)} | ({"computed": half(COMPUTED, reserve=True)} if s.computed else {})
+    s = SIZES[size]
+    how = {"n_jobs": n_jobs, "progress": progress}
+    study = Study()
+    targets = {"measured": load(MEASURED)}
+    if s.computed: targets["computed"] = half(COMPUTED, reserve=True)
     sources = gather(s, list(targets.values()), random_state, **how)
     for kind, target in targets.items():
         X, block = columns(target, sources, random_state)
-        y, computed = target.y.to_numpy(), kind == "computed"
+        y = target.y.to_numpy()
+        computed = kind == "computed"
         more = pooled(block) if computed else None
-        for n in s.computed if computed else s.measured: result = protocol(study, f"{kind}, n = {n}", X, y, block, sources, more, n, s, random_state, **how)
+        for n in s.computed if computed else s.measured:
+            name = f"{kind}, n = {n}"
+            given_to = X, y, block, sources, more
+            result = protocol(study, name, *given_to, n, s, random_state, **how)
     study.panels = panels(X, y, block, computed, s, random_state, **how)
-    study.far = reach(reaching(block), X, y, held_out(X[:, block["groups"] + block["backbone"]], y, n, s.reach, random_state))
-    study.names = [next(iter(m.card["data"])) if len(m.tasks) in (1, 3) else "encoder" for m in sources.all()]
+    table = X[:, block["groups"] + block["backbone"]]
+    study.far = reach(reaching(block), X, y, held_out(table, y, n, s.reach, random_state))
+    study.names = [_about(m) for m in sources.all()]
     study.knowing = [knows(m) for m in sources.all()]
-    name, properties = f"{kind}, n = {n}", six(computed, sources)
-    figures = draw_all(result, study.panels, study.scored[name], study.far, properties, n)
-    notes = (f"Targets: {', '.join(f'{len(t)} polymers {k}' for k, t in targets.items())}; {s.draws} draws. Sources: {len(sources.all())} networks, none has seen a tested polymer. "
-             f"Seed {random_state}. " + " ".join(sorted({t.citation for t in targets.values()})))
-    return Report("Which sources help to predict the thermal conductivity of polymers?", side_by_side(study.ratios), said(study.ratios), figures,
-                  captions=captions(study, properties, name), notes=notes, details=vars(study))
+    properties = six(computed, sources)
+    return Report(
+        "Which sources help to predict the thermal conductivity of polymers?",
+        side_by_side(study.ratios),
+        said(study.ratios),
+        draw_all(result, study.panels, study.scored[name], study.far, properties, n),
+        captions=captions(study, properties, name),
+        notes=describe_data(targets, s.draws, len(sources.all()), random_state),
+        details=vars(study),
+    )
