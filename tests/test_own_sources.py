@@ -115,3 +115,22 @@ def test_nobody_asks_which_kind_a_source_is():
             if getattr(call.func, "id", "") not in ("isinstance", "issubclass"): continue
             if kinds & {n.id for n in ast.walk(call) if isinstance(n, ast.Name)}: found.append(path.name)
     assert found == [], "ask the source instead: widths, tabular, untrained(), trainable()"
+
+
+def test_a_network_of_crystals_comes_back_from_a_file_and_a_library(tmp_path):
+    "Its counters of batches are numbers without a dimension."
+    from pymatgen.core import Lattice, Structure
+
+    from mltransfer.crystal import CrystalGraphs
+    from mltransfer.crystal_networks import CGCNN
+    from mltransfer.crystal_source import CrystalSource
+    sites = ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    salt = [Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), *sites)]
+    crystals = CrystalSource(CGCNN(width=8, hidden=(6,)), CrystalGraphs(), [Task("band gap", "eV", "crystal")],
+                             y_scaling=[[4], [2]], seen=np.empty(0, np.uint64))
+    back = load_source(save_source(crystals, tmp_path / "crystals.safetensors"))
+    library = Library(tmp_path / "library")
+    i, = library.add([crystals])
+    assert i == model_id(crystals) == model_id(back) and library.verify(progress=False) == 1
+    assert np.array_equal(library[i].predict(salt), crystals.predict(salt))
+    assert np.array_equal(back.predict(salt), crystals.predict(salt))
