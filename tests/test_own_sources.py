@@ -126,8 +126,9 @@ def test_a_network_of_crystals_comes_back_from_a_file_and_a_library(tmp_path):
     from mltransfer.crystal_source import CrystalSource
     sites = ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     salt = [Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), *sites)]
-    crystals = CrystalSource(CGCNN(width=8, hidden=(6,)), CrystalGraphs(), [Task("band gap", "eV", "crystal")],
-                             y_scaling=[[4], [2]], seen=np.empty(0, np.uint64))
+    tasks = [Task("band gap", "eV", "crystal")]
+    net = CGCNN(width=8, hidden=(6,))
+    crystals = CrystalSource(net, CrystalGraphs(), tasks, y_scaling=[[4], [2]], seen=np.empty(0, np.uint64))
     back = load_source(save_source(crystals, tmp_path / "crystals.safetensors"))
     library = Library(tmp_path / "library")
     i, = library.add([crystals])
