@@ -68,12 +68,19 @@ def as_formulas(
     """
     frame = data.frame
     if data.task.kind in ("molecule", "polymer"):
-        frame = frame.assign(formula=["".join(f"{e}{n:g}" for e, n in composition_of_smiles(s).items()) for s in frame["smiles"]])
+        frame = frame.assign(formula=frame["smiles"].map(_formula))
     task = Task(data.task.property, data.task.unit, "composition", log=True)
-    return from_frame(frame[["formula", "value"]], "formula", "value", task, duplicates="median", name=data.name,
-                      nature=data.nature, citation=data.citation, licence=data.licence)
+    origin = {"name": data.name, "nature": data.nature}
+    origin |= {"citation": data.citation, "licence": data.licence}
+    frame = frame[["formula", "value"]]
+    return from_frame(frame, "formula", "value", task, duplicates="median", **origin)
 
 
+def _formula(smiles: str) -> str:
+    "Elements and their numbers, such as C2H4."
+    return "".join(f"{e}{n:g}" for e, n in composition_of_smiles(smiles).items())
+
+# %% ../../nbs/case_studies/refractive_index.ipynb #021a6ce3
 def polymers(
     name: str, # Data set
 ) -> Dataset: # One row per polymer
@@ -92,7 +99,8 @@ def polymers(
     data = load(name)
     keep = ~data.groups.duplicated() & ~data.X.str.contains(r"\[\d", regex=True).to_numpy()
     if name.startswith("pi1070"): keep &= data.groups.map(in_reserve)
-    return Dataset(data.frame[keep.to_numpy()], data.task, name=name, nature=data.nature, citation=data.citation, licence=data.licence)
+    origin = {"nature": data.nature, "citation": data.citation, "licence": data.licence}
+    return Dataset(data.frame[keep.to_numpy()], data.task, name=name, **origin)
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #ad4558b6
 def draw_worlds(
@@ -116,20 +124,23 @@ def draw_worlds(
     plt.Figure
         Inorganic rows above, polymers below
     """
-    some = inorganic.frame.iloc[np.random.default_rng(random_state).permutation(len(inorganic))[:300]].sort_values("value")
+    rows = np.random.default_rng(random_state).permutation(len(inorganic))[:300]
+    some = inorganic.frame.iloc[rows].sort_values("value")
     polymer = organic.frame.sort_values("value")
-    Z = StandardScaler().fit_transform(PUBLISHED.fit_transform([*some["formula"], *polymer["formula"]]))
+    table = PUBLISHED.fit_transform([*some["formula"], *polymer["formula"]])
+    Z = StandardScaler().fit_transform(table)
     figure, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
     image = ax.imshow(Z, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interpolation="nearest")
     ax.axhline(len(some) - 0.5, color="black", lw=1.5)
     for k in range(1, 5): ax.axvline(58 * k - 0.5, color="black", lw=0.5)
     ax.set_xticks(58 * np.arange(5) + 29, ["average", "sum", "variance", "maximum", "minimum"])
-    ax.set_yticks([len(some) / 2, len(some) + len(polymer) / 2], ["inorganic", "polymers"], rotation=90, va="center")
+    middles = [len(some) / 2, len(some) + len(polymer) / 2]
+    ax.set_yticks(middles, ["inorganic", "polymers"], rotation=90, va="center")
     ax.set_xlabel("statistics of 58 element properties")
     figure.colorbar(image, ax=ax, label="descriptor (standardised)", shrink=0.8)
     return figure
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #c637a74b
 def draw_clouds(
     inorganic: Dataset, # Formulas
     organic: Dataset, # Formulas
@@ -152,12 +163,20 @@ def draw_clouds(
         Both clouds, coloured by refractive index
     """
     rows = np.random.default_rng(random_state).permutation(len(inorganic))[:300]
-    some, polymer = inorganic.frame.iloc[rows], organic.frame
-    Z = StandardScaler().fit_transform(PUBLISHED.fit_transform([*some["formula"], *polymer["formula"]]))
-    place = TSNE(perplexity=30, init="pca", max_iter=500, random_state=random_state).fit_transform(Z)
+    some = inorganic.frame.iloc[rows]
+    polymer = organic.frame
+    table = PUBLISHED.fit_transform([*some["formula"], *polymer["formula"]])
+    Z = StandardScaler().fit_transform(table)
+    tsne = TSNE(perplexity=30, init="pca", max_iter=500, random_state=random_state)
+    place = tsne.fit_transform(Z)
     figure, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
-    for part, marker, name, index in ((slice(len(some)), "o", "inorganic", some["value"]), (slice(len(some), None), "^", "polymers", polymer["value"])):
-        shown = ax.scatter(*place[part].T, c=np.clip(index, 1.3, 3), cmap="viridis", vmin=1.3, vmax=3, s=14, marker=marker, label=name, lw=0.3, edgecolor="black")
+    for part, marker, name, index in (
+        (slice(len(some)), "o", "inorganic", some["value"]),
+        (slice(len(some), None), "^", "polymers", polymer["value"]),
+    ):
+        colours = {"c": np.clip(index, 1.3, 3), "cmap": "viridis", "vmin": 1.3, "vmax": 3}
+        points = {"s": 14, "marker": marker, "label": name, "lw": 0.3, "edgecolor": "black"}
+        shown = ax.scatter(*place[part].T, **colours, **points)
     figure.colorbar(shown, ax=ax, label="refractive index", extend="max")
     ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     ax.legend(fontsize=8)
@@ -190,10 +209,22 @@ class Size:
 
 SIZES = {
     "demo": Size("inorganic_refractive_index", 8, {"polymer_refractive_index": (10, 30)}, 8),
-    "full": Size("crystal_refractive_index", 20, {"khazana_refractive_index": (10, 20, 30, 60, 150), "polymer_refractive_index": (10, 30),
-                                                  "pi1070_refractive_index": (10, 30)}, 20),
+    "full": Size(
+        "crystal_refractive_index",
+        20,
+        {
+            "khazana_refractive_index": (10, 20, 30, 60, 150),
+            "polymer_refractive_index": (10, 30),
+            "pi1070_refractive_index": (10, 30),
+        },
+        20,
+    ),
 }
-MADE_OF = {"khazana_refractive_index": "crystals, DFT", "polymer_refractive_index": "measured", "pi1070_refractive_index": "glasses, simulated"}
+MADE_OF = {
+    "khazana_refractive_index": "crystals, DFT",
+    "polymer_refractive_index": "measured",
+    "pi1070_refractive_index": "glasses, simulated",
+}
 
 
 def library_sources(
@@ -246,8 +277,12 @@ def inorganic_sources(
             "pyramids, 232": pretrain([tables[s.table]], PER_ATOM, n_models=s.pyramids, **narrow)}
     if size == "demo": return made | {"multi-task": library_sources("composition")}
     few = dict(n_columns=(100, 200), schedule=Schedule(epochs=25), **how)
-    made["pyramids, 232, large table"] = pretrain([tables[TABLES[-1]]], PER_ATOM, n_models=s.pyramids // 2, **few)
-    made["multi-task"] = pretrain(list(tables.values()), PER_ATOM, n_models=6, hidden=(128, 32), schedule=Schedule(epochs=30), **how)
+    large = [tables[TABLES[-1]]]
+    made["pyramids, 232, large table"] = pretrain(
+        large, PER_ATOM, n_models=s.pyramids // 2, **few
+    )
+    how |= {"n_models": 6, "hidden": (128, 32), "schedule": Schedule(epochs=30)}
+    made["multi-task"] = pretrain(list(tables.values()), PER_ATOM, **how)
     return made
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #a800582c
@@ -287,11 +322,13 @@ def read_sources(
     dict[str, NDArray[np.floating]]
         `hidden` and `predicted`
     """
-    table, outputs = sources[0].describe(rows), optical(sources[0])
-    predicted = np.mean([np.log10(np.maximum(s.predict(table)[:, outputs], 1)) for s in sources], axis=0)
-    return {"hidden": FrozenFeatures(sources).fit_transform(table), "predicted": predicted}
+    table = sources[0].describe(rows)
+    outputs = optical(sources[0])
+    each = [np.log10(np.maximum(s.predict(table)[:, outputs], 1)) for s in sources]
+    hidden = FrozenFeatures(sources).fit_transform(table)
+    return {"hidden": hidden, "predicted": np.mean(each, axis=0)}
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #e8751f7b
 def zero_shot(
     target: Dataset, # Polymers
     sources: dict[str, list[SourceModel]], # Inorganic sources by kind
@@ -310,16 +347,22 @@ def zero_shot(
     pd.DataFrame
         Rank correlation and MAE of one network and of the average, by kind
     """
-    y, rows = target.y.to_numpy(), [composition_of_smiles(s) for s in target.X]
+    y = target.y.to_numpy()
+    rows = [composition_of_smiles(s) for s in target.X]
     found = {"median of the polymers": {"MAE": mae(y, np.full(len(y), np.median(y)))}}
     for kind, networks in sources.items():
         table = networks[0].describe(rows)
         each = np.array([read_sources(table, [s])["predicted"].mean(1) for s in networks])
         average = each.mean(0)
         line = np.polyfit(average, np.log10(y), 1)
-        found[kind] = {"rank correlation, one network": np.median([spearmanr(e, y)[0] for e in each]), "rank correlation": spearmanr(average, y)[0],
-                       "MAE, one network": np.median([mae(y, 10**e) for e in each]), "MAE": mae(y, 10**average), "MAE, recalibrated": mae(y, 10 ** np.polyval(line, average))}
-    return pd.DataFrame(found).T[["rank correlation, one network", "rank correlation", "MAE, one network", "MAE", "MAE, recalibrated"]]
+        found[kind] = {
+            "rank correlation, one network": np.median([spearmanr(e, y)[0] for e in each]),
+            "rank correlation": spearmanr(average, y)[0],
+            "MAE, one network": np.median([mae(y, 10**e) for e in each]),
+            "MAE": mae(y, 10**average),
+            "MAE, recalibrated": mae(y, 10 ** np.polyval(line, average)),
+        }
+    return pd.DataFrame(found).T[list(found[kind])]
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #e76712ac
 def draw_zero(
@@ -340,25 +383,32 @@ def draw_zero(
     plt.Figure
         One panel per kind
     """
-    rows, y = [composition_of_smiles(s) for s in target.X], target.y.to_numpy()
-    figure, axes = plt.subplots(1, len(sources), figsize=(2.1 * len(sources), 2.6), sharex=True, sharey=True, layout="constrained")
+    rows = [composition_of_smiles(s) for s in target.X]
+    y = target.y.to_numpy()
+    size = {"figsize": (2.1 * len(sources), 2.6), "layout": "constrained"}
+    figure, axes = plt.subplots(1, len(sources), sharex=True, sharey=True, **size)
     for ax, (kind, networks) in zip(axes, sources.items()):
         said = 10 ** read_sources(rows, networks)["predicted"].mean(1)
         ax.plot(y, said, "o", ms=3, alpha=0.5, mew=0, color=COLOURS["transfer"])
         ax.axline((y.mean(), y.mean()), slope=1, color="grey", lw=0.8)
-        ax.set_title(f"{kind}\nrank correlation {spearmanr(said, y)[0]:.2f}\nMAE {mae(y, said):.3f}", fontsize=8)
+        rank = spearmanr(said, y)[0]
+        title = f"{kind}\nrank correlation {rank:.2f}\nMAE {mae(y, said):.3f}"
+        ax.set_title(title, fontsize=8)
     figure.supxlabel("refractive index of polymers", fontsize=9)
-    axes[0].set_ylabel("said by inorganic networks", fontsize=9)
+    axes[0].set_ylabel("predicted by inorganic networks", fontsize=9)
     return figure
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #8b4d1cc4
 # Bondi volumes in Å3, Zhao 2003, table 2
-_VOLUMES = {"H": 7.24, "C": 20.58, "N": 15.60, "O": 14.71, "F": 13.31, "Cl": 22.45, "Br": 26.52, "I": 32.52, "P": 24.43, "S": 24.43, "B": 40.48, "Si": 38.79}
+_VOLUMES = {
+    "H": 7.24, "C": 20.58, "N": 15.60, "O": 14.71, "F": 13.31, "Cl": 22.45,
+    "Br": 26.52, "I": 32.52, "P": 24.43, "S": 24.43, "B": 40.48, "Si": 38.79,
+}
 
 
 def refraction(
     smiles: list[str], # Molecules or repeat units
-) -> NDArray[np.float64]: # Refraction per mass in cm3/g and per volume, and the index that follows; shape (n_samples, 3)
+) -> NDArray[np.float64]: # Refraction per mass in cm3/g, per volume, and the index; shape (n, 3)
     """Estimate molar refraction over volume.
 
     Parameters
@@ -369,22 +419,31 @@ def refraction(
     Returns
     -------
     NDArray[np.float64]
-        Refraction per mass in cm3/g and per volume, and the index that follows; shape (n_samples,
-        3)
+        Refraction per mass in cm3/g, per volume, and the index; shape (n, 3)
     """
+    mols = [Chem.AddHs(read_molecule(s)) for s in smiles]
+    odd = [{a.GetSymbol() for a in mol.GetAtoms()} - _VOLUMES.keys() for mol in mols]
+    reasons = [f"no volume for {', '.join(sorted(elements))}" for elements in odd]
+    bad = [(i, s, why) for i, (s, why) in enumerate(zip(smiles, reasons)) if odd[i]]
+    if bad: raise bad_rows("molecules with known volumes", bad, len(smiles))
     out = []
-    for i, s in enumerate(smiles):
-        mol = Chem.AddHs(read_molecule(s))
-        if odd := {a.GetSymbol() for a in mol.GetAtoms()} - _VOLUMES.keys():
-            raise bad_rows("molecules with known volumes", [(i, s, f"no volume for {', '.join(sorted(odd))}")], len(smiles))
-        small = [len(r) <= 8 for r in mol.GetRingInfo().AtomRings()]
-        aromatic = sum(all(mol.GetAtomWithIdx(a).GetIsAromatic() for a in r) for r in mol.GetRingInfo().AtomRings() if len(r) <= 8)
-        # Zhao 2003, eq. 4
-        volume = sum(_VOLUMES[a.GetSymbol()] for a in mol.GetAtoms()) - 5.92 * mol.GetNumBonds() - 14.7 * aromatic - 3.8 * (sum(small) - aromatic)
+    for mol in mols:
+        volume = _volume(mol)
         molar = Crippen.MolMR(mol) # cm3/mol
-        packed = molar / (0.6022 * volume / 0.68) # share of the space that atoms fill in a glass, van Krevelen 2009
-        out.append([molar / Descriptors.MolWt(mol), molar / volume, np.sqrt((1 + 2 * packed) / (1 - packed))])
+        # share of the space that atoms fill in a glass, van Krevelen 2009
+        packed = molar / (0.6022 * volume / 0.68)
+        index = np.sqrt((1 + 2 * packed) / (1 - packed))
+        out.append([molar / Descriptors.MolWt(mol), molar / volume, index])
     return np.array(out)
+
+
+def _volume(mol: Chem.Mol) -> float:
+    "Van der Waals volume in Å3, Zhao 2003, eq. 4."
+    rings = [r for r in mol.GetRingInfo().AtomRings() if len(r) <= 8]
+    atoms = {a.GetIdx() for a in mol.GetAtoms() if a.GetIsAromatic()}
+    aromatic = sum(atoms.issuperset(r) for r in rings)
+    free = sum(_VOLUMES[a.GetSymbol()] for a in mol.GetAtoms())
+    return free - 5.92 * mol.GetNumBonds() - 14.7 * aromatic - 3.8 * (len(rings) - aromatic)
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #c4fa3b1f
 def chosen(
@@ -426,11 +485,13 @@ def tuned(
     Pipeline
         It learns the logarithm
     """
-    network = FineTune(source, keep=optical(source)[0], unfrozen="all", n_splits=3, n_repeats=1, schedule=Schedule(epochs=25, batch_size=16, learning_rate=2e-3))
+    schedule = Schedule(epochs=25, batch_size=16, learning_rate=2e-3)
+    how = {"unfrozen": "all", "n_splits": 3, "n_repeats": 1, "schedule": schedule}
+    network = FineTune(source, keep=optical(source)[0], **how)
     shell = heads(log=True)["ridge"]
     return on(columns, shell.set_params(regressor=network))
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #20b4e1d3
 def corrected(
     block: dict[str, list[int]], # Columns of each block
     sources: dict[str, list[SourceModel]], # By kind
@@ -450,27 +511,46 @@ def corrected(
         The mean of all; nothing is chosen
     """
     trees = ExtraTreesRegressor(20, max_features=1 / 3, random_state=0)
-    members = [(f"{kind}, {name}", on(block[f"{kind} table"], ResidualRegressor(networks, head, task=optical(networks[0])[0])))
-               for kind, networks in sources.items() if kind != "pyramids, 290" for name, head in (("trees", trees), ("ridge", heads()["ridge"]))]
-    return VotingRegressor([*members, ("tuned", tuned(block["multi-task table"], sources["multi-task"][0]))])
+    members = []
+    for kind, networks in sources.items():
+        if kind == "pyramids, 290": continue
+        for name, head in {"trees": trees, "ridge": heads()["ridge"]}.items():
+            model = ResidualRegressor(networks, head, task=optical(networks[0])[0])
+            members.append((f"{kind}, {name}", on(block[f"{kind} table"], model)))
+    on_from = tuned(block["multi-task table"], sources["multi-task"][0])
+    return VotingRegressor([*members, ("tuned", on_from)])
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #3d1bf5ad
-BEST, NULL, TRANSFER = "direct, composition", "null: untrained networks", "transfer, inorganic"
-LINE, FROZEN, FOREST = "transfer: prediction on a line", "transfer: hidden + ridge", "transfer: hidden + forest (published)"
+BEST = "direct, composition"
+NULL = "null: untrained networks"
+TRANSFER = "transfer, inorganic"
+LINE = "transfer: prediction on a line"
+FROZEN = "transfer: hidden + ridge"
+FOREST = "transfer: hidden + forest (published)"
 TUNED = "transfer: one network, fine-tuned"
-ANY, ORGANIC = "direct, any descriptors", "transfer, organic"
+ANY = "direct, any descriptors"
+ORGANIC = "transfer, organic"
 SMOOTH = ["ridge", "process"]
 ALL = ["ridge", "trees", "process"]
 DIRECT = {"composition": SMOOTH, "per atom": ["ridge", "kernel", "trees", "process"]}
-STRUCTURE = DIRECT | {"per atom": SMOOTH, "refraction": SMOOTH, ("groups", "refraction"): ALL, "fragments": SMOOTH}
-KNOWN = {"organic hidden": ["ridge"], "organic predicted": SMOOTH, ("organic predicted", "groups"): SMOOTH}
+STRUCTURE = DIRECT | {
+    "per atom": SMOOTH,
+    "refraction": SMOOTH,
+    ("groups", "refraction"): ALL,
+    "fragments": SMOOTH,
+}
+KNOWN = {
+    "organic hidden": ["ridge"],
+    "organic predicted": SMOOTH,
+    ("organic predicted", "groups"): SMOOTH,
+}
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #f2e99098
 def columns(
     target: Dataset, # Polymers
     inorganic: dict[str, list[SourceModel]], # By kind
     organic: list[SourceModel], # Encoders of molecules
-) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns side by side, and which belong to each block
+) -> tuple[NDArray[np.float64], dict[str, list[int]]]: # All columns, and which are of each block
     """Compute everything that any method may read; refuse sources that have seen a target polymer.
 
     Parameters
@@ -485,17 +565,28 @@ def columns(
     Returns
     -------
     tuple[NDArray[np.float64], dict[str, list[int]]]
-        All columns side by side, and which belong to each block
+        All columns, and which are of each block
     """
-    if (leak := seen_by([*organic, *sum(inorganic.values(), [])], target.groups, "polymer")).any(): raise ValueError(f"{leak.sum()} target polymers are in a source")
-    rows, smiles = [composition_of_smiles(s) for s in target.X], list(target.X)
-    blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows), "refraction": refraction(smiles),
-              "groups": Constitution().fit_transform(smiles), "fragments": MorganFingerprint(1024, counts=True, per_heavy_atom=True).fit_transform(smiles)}
+    leak = seen_by([*organic, *sum(inorganic.values(), [])], target.groups, "polymer")
+    if leak.any():
+        raise ValueError(f"{leak.sum()} target polymers are in a source")
+    rows = [composition_of_smiles(s) for s in target.X]
+    smiles = list(target.X)
+    fragments = MorganFingerprint(1024, counts=True, per_heavy_atom=True)
+    blocks = {
+        "composition": PUBLISHED.fit_transform(rows),
+        "per atom": PER_ATOM.fit_transform(rows),
+        "refraction": refraction(smiles),
+        "groups": Constitution().fit_transform(smiles),
+        "fragments": fragments.fit_transform(smiles),
+    }
     for kind, sources in inorganic.items():
-        blocks |= {f"{kind} table": sources[0].describe(rows)} | {f"{kind} {part}": table for part, table in read_sources(rows, sources).items()}
-    return stack(blocks | {f"organic {part}": table for part, table in read_sources(smiles, organic).items()})
+        blocks[f"{kind} table"] = sources[0].describe(rows)
+        blocks |= {f"{kind} {part}": t for part, t in read_sources(rows, sources).items()}
+    known = read_sources(smiles, organic)
+    return stack(blocks | {f"organic {part}": t for part, t in known.items()})
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #6904c0a0
 def methods(
     block: dict[str, list[int]], # Columns of each block
     inorganic: dict[str, list[SourceModel]], # By kind
@@ -517,8 +608,13 @@ def methods(
     dict[str, RegressorMixin]
         From the plainest to the transferred
     """
-    null = {kind: untrained(sources, random_state=random_state + 1000 * i) for i, (kind, sources) in enumerate(inorganic.items())}
-    single = pair(block, {"pyramids, 232 predicted": ["ridge"], "pyramids, 232 hidden": ["ridge"], "pyramids, 290 hidden": ["forest"]}, log=True)
+    null = {
+        kind: untrained(sources, random_state=random_state + 1000 * i)
+        for i, (kind, sources) in enumerate(inorganic.items())
+    }
+    alone = {"pyramids, 232 predicted": ["ridge"], "pyramids, 232 hidden": ["ridge"]}
+    alone["pyramids, 290 hidden"] = ["forest"]
+    single = pair(block, alone, log=True)
     return {
         "median": DummyRegressor(strategy="median"),
         BEST: chosen(block, DIRECT),
@@ -553,8 +649,10 @@ def compared(
         MAE of each method, and ratios with their intervals
     """
     found = {("MAE", m): v for m, v in result.summary()["mae"].items()}
-    judged = judge({f"{m} / {b}": result.compare(m, b) for m, b in pairs}) # intervals allow for the number of pairs
-    found |= {(pair, k): row[k] for pair, row in judged.iterrows() for k in ("ratio", "low", "high", "mae", "baseline")}
+    # intervals allow for the number of pairs
+    judged = judge({f"{m} / {b}": result.compare(m, b) for m, b in pairs})
+    for name, row in judged.iterrows():
+        found |= {(name, k): row[k] for k in ("ratio", "low", "high", "mae", "baseline")}
     return pd.Series(found)
 
 
@@ -591,11 +689,13 @@ def curve(
     pd.DataFrame
         One row per number of training rows
     """
-    y, out = data.y.to_numpy(), {}
+    y = data.y.to_numpy()
+    out = {}
     for n in sizes:
         tried = models if n in (10, 30) else {m: models[m] for m in (BEST, TRANSFER, ANY, ORGANIC)}
-        splits = [[split] for split in RepeatedDraws(n, s.draws, random_state=seeds(random_state, 1)[0]).split(X)]
-        out[n] = compared(evaluate(tried, X, y, splits, **how), [p for p in PAIRS if set(p) <= tried.keys()])
+        draws = RepeatedDraws(n, s.draws, random_state=seeds(random_state, 1)[0])
+        result = evaluate(tried, X, y, [[split] for split in draws.split(X)], **how)
+        out[n] = compared(result, [p for p in PAIRS if set(p) <= tried.keys()])
     return pd.DataFrame(out).T.rename_axis("n")
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #6f02b27f
@@ -620,17 +720,31 @@ def reverse(
     pd.DataFrame
         As `curve`, with the zero-shot rank correlation
     """
-    s, target, liquids = SIZES[size], as_formulas(load("inorganic_refractive_index")), as_formulas(load("molecule_refractive_index"))
-    sources = pretrain([liquids], PER_ATOM, n_models=s.pyramids, n_columns=(100, 200), exclude=target.groups, schedule=Schedule(epochs=20), random_state=random_state, **how)
+    s = SIZES[size]
+    target = as_formulas(load("inorganic_refractive_index"))
+    liquids = as_formulas(load("molecule_refractive_index"))
+    shape = {"n_columns": (100, 200), "schedule": Schedule(epochs=20), "random_state": random_state}
+    sources = pretrain(
+        [liquids], PER_ATOM, n_models=s.pyramids, exclude=target.groups, **shape, **how
+    )
     rows = list(target.X)
-    blocks = {"composition": PUBLISHED.fit_transform(rows), "per atom": PER_ATOM.fit_transform(rows)}
-    for name, some in (("organic", sources), ("null organic", untrained(sources, random_state=random_state))):
+    blocks = {
+        "composition": PUBLISHED.fit_transform(rows),
+        "per atom": PER_ATOM.fit_transform(rows),
+    }
+    null = untrained(sources, random_state=random_state)
+    for name, some in {"organic": sources, "null organic": null}.items():
         blocks |= {f"{name} {part}": table for part, table in read_sources(rows, some).items()}
     X, block = stack(blocks)
     choices = lambda name: {f"{name} hidden": SMOOTH, f"{name} predicted": ["ridge"]}
-    models = {BEST: chosen(block, DIRECT), NULL: chosen(block, choices("null organic")), TRANSFER: chosen(block, choices("organic"))}
+    models = {
+        BEST: chosen(block, DIRECT),
+        NULL: chosen(block, choices("null organic")),
+        TRANSFER: chosen(block, choices("organic")),
+    }
     out = curve(target, X, models, s, (10, 30), random_state, **how)
-    out["zero-shot", "rank correlation"] = spearmanr(X[:, block["organic predicted"][0]], target.y)[0]
+    predicted = X[:, block["organic predicted"][0]]
+    out["zero-shot", "rank correlation"] = spearmanr(predicted, target.y)[0]
     return out
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #f8b1b879
@@ -653,18 +767,26 @@ def draw_curve(
         Errors over the number of training rows
     """
     figure, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    style = {BEST: (COLOURS["direct"], "o-"), FOREST: (COLOURS["null"], "s:"), TRANSFER: (COLOURS["transfer"], "o-"), ANY: (COLOURS["direct"], "^--"), ORGANIC: (COLOURS["good"], "^--")}
-    for m, (colour, line) in style.items(): ax.plot(table.index, table["MAE", m], line, color=colour, ms=5, label=m)
+    style = {
+        BEST: (COLOURS["direct"], "o-"),
+        FOREST: (COLOURS["null"], "s:"),
+        TRANSFER: (COLOURS["transfer"], "o-"),
+        ANY: (COLOURS["direct"], "^--"),
+        ORGANIC: (COLOURS["good"], "^--"),
+    }
+    for m, (colour, line) in style.items():
+        ax.plot(table.index, table["MAE", m], line, color=colour, ms=5, label=m)
     ax.set(xscale="log", yscale="log", xlabel="polymers to learn from", ylabel=label)
     ax.set_xticks(table.index, table.index)
     ax.minorticks_off()
     low, high = ax.get_ylim()
-    ticks = [t for t in (0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.16) if low <= t <= high]
+    round_values = 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.16
+    ticks = [t for t in round_values if low <= t <= high]
     ax.set_yticks(ticks, ticks)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=8)
     return figure
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #069476bd
 def draw_ratios(
     curves: pd.DataFrame, # Curves of all targets, indexed by target and number of rows
 ) -> plt.Figure: # Ratios with their intervals
@@ -681,21 +803,28 @@ def draw_ratios(
         Ratios with their intervals
     """
     figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.42 * len(curves)), layout="constrained")
-    shown = {(TRANSFER, BEST): ("transfer", "o"), (TRANSFER, ANY): ("accent", "s"), (ORGANIC, ANY): ("good", "^")}
+    shown = {
+        (TRANSFER, BEST): ("transfer", "o"),
+        (TRANSFER, ANY): ("accent", "s"),
+        (ORGANIC, ANY): ("good", "^"),
+    }
     for k, ((m, b), (colour, marker)) in enumerate(shown.items()):
         r = curves[f"{m} / {b}"]
-        ax.errorbar(r["ratio"], np.arange(len(r)) + 0.22 * (k - 1), xerr=[r["ratio"] - r["low"], r["high"] - r["ratio"]], fmt=marker, ms=5, lw=1, color=COLOURS[colour], label=f"{m} / {b}")
+        rows = np.arange(len(r)) + 0.22 * (k - 1)
+        bars = [r["ratio"] - r["low"], r["high"] - r["ratio"]]
+        look = {"fmt": marker, "ms": 5, "lw": 1, "color": COLOURS[colour]}
+        ax.errorbar(r["ratio"], rows, xerr=bars, label=f"{m} / {b}", **look)
     ax.axvline(1, color="grey", lw=0.8)
     ax.set_yticks(range(len(curves)), [f"{t}, n = {n}" for t, n in curves.index])
     ax.invert_yaxis()
     ax.set_xlabel("ratio of errors, below 1 the source helps")
-    figure.legend(*ax.get_legend_handles_labels(), fontsize=7, loc="outside upper center", ncol=1)
+    figure.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncol=1)
     return figure
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #39baf7a2
 @dataclass(frozen=True)
 class Findings:
-    "Everything that a run finds: `curves` by target and n, `zero` by target and kind of source, `back` by n, and `figures`."
+    "What a run finds: `curves` by target and n, `zero` by target and source, `back` by n."
     curves: pd.DataFrame
     zero: pd.DataFrame
     back: pd.DataFrame
@@ -703,7 +832,7 @@ class Findings:
 
 
 def study(
-    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads tables
+    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads
     random_state: int = 0, # Seed of everything
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
@@ -714,7 +843,7 @@ def study(
     Parameters
     ----------
     size : Literal["demo", "full"], default="demo"
-        "demo" needs bundled data only; "full" downloads tables
+        "demo" needs bundled data only; "full" downloads
     random_state : int, default=0
         Seed of everything
     n_jobs : int, default=-1
@@ -728,24 +857,38 @@ def study(
         Tables and figures
     """
     if size not in SIZES: raise ValueError(f"size must be one of {list(SIZES)}, got {size!r}")
-    how, s = {"n_jobs": n_jobs, "progress": progress}, SIZES[size]
-    inorganic, organic = inorganic_sources(size, random_state, **how), library_sources("molecule")
+    how = {"n_jobs": n_jobs, "progress": progress}
+    s = SIZES[size]
+    inorganic = inorganic_sources(size, random_state, **how)
+    organic = library_sources("molecule")
     targets = {MADE_OF[n]: polymers(n) for n in s.targets}
-    curves, zero = {}, {}
+    curves = {}
+    zero = {}
     for (name, target), sizes in zip(targets.items(), s.targets.values()):
         X, block = columns(target, inorganic, organic)
-        curves[name] = curve(target, X, methods(block, inorganic, random_state), s, sizes, random_state, **how)
+        models = methods(block, inorganic, random_state)
+        curves[name] = curve(target, X, models, s, sizes, random_state, **how)
         zero[name] = zero_shot(target, inorganic)
-    (first, target), world = next(iter(targets.items())), as_formulas(load(s.table))
-    figures = {"worlds": draw_worlds(world, as_formulas(target), random_state), "clouds": draw_clouds(world, as_formulas(target), random_state),
-               "zero": draw_zero(target, inorganic), "curve": draw_curve(curves[first], f"MAE, refractive index ({first})"),
-               "ratios": draw_ratios(pd.concat(curves, names=["target"]))}
+    first, target = next(iter(targets.items()))
+    world = as_formulas(load(s.table))
+    figures = {
+        "worlds": draw_worlds(world, as_formulas(target), random_state),
+        "clouds": draw_clouds(world, as_formulas(target), random_state),
+        "zero": draw_zero(target, inorganic),
+        "curve": draw_curve(curves[first], f"MAE, refractive index ({first})"),
+        "ratios": draw_ratios(pd.concat(curves, names=["target"])),
+    }
     for f in figures.values(): plt.close(f)
-    return Findings(pd.concat(curves, names=["target"]), pd.concat(zero, names=["target"]), reverse(size, random_state, **how), figures)
+    back = reverse(size, random_state, **how)
+    shown = pd.concat(curves, names=["target"])
+    return Findings(shown, pd.concat(zero, names=["target"]), back, figures)
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #a246f715
 CAPTIONS = {
-    "worlds": "Descriptors of inorganic compounds (above) and polymers (below): nearly every column tells the two worlds apart.",
+    "worlds": (
+        "Descriptors of inorganic compounds (above) and polymers (below): nearly every column "
+        "tells the two worlds apart."
+    ),
     "clouds": "t-SNE of the same descriptors: every prediction for a polymer is an extrapolation.",
     "zero": "Inorganic networks, no polymer seen: the order is right, the values are not.",
     "curve": "Error over the number of polymers: the inorganic source pays while there are few.",
@@ -772,7 +915,7 @@ def ratio_texts(
     text = lambda row: "" if np.isnan(row["ratio"]) else ratio_text(row)
     return pd.DataFrame({p: curves[p].apply(text, axis=1) for p in pairs})
 
-
+# %% ../../nbs/case_studies/refractive_index.ipynb #8e8be0bd
 def as_report(
     found: Findings, # Tables and figures
 ) -> Report: # One page
@@ -790,17 +933,24 @@ def as_report(
     """
     ratios = ratio_texts(found.curves)
     (target, n), first = next(found.curves.iterrows())
-    verdict = " ".join([
-        in_words(first[f"{TRANSFER} / {BEST}"], names=("With inorganic sources", "with the best direct model on the same descriptors"),
-                 about=f"Refractive index of polymers ({target}), n = {n}"),
-        in_words(first[f"{ORGANIC} / {ANY}"], names=("With organic sources", "with the best direct model on any descriptors"))])
-    table = pd.concat([found.curves["MAE"], ratios], axis=1)
-    return Report("Do inorganic compounds teach the refractive index of polymers?", table, verdict, found.figures, captions=CAPTIONS,
-                  notes=" ".join(datasets().set_index("name").loc[list(TABLES), "citation"]))
+    names = ("With inorganic sources", "with the best direct model on the same descriptors")
+    about = f"Refractive index of polymers ({target}), {n} to learn from"
+    inorganic = in_words(first[f"{TRANSFER} / {BEST}"], names=names, about=about)
+    names = ("With organic sources", "with the best direct model on any descriptors")
+    organic = in_words(first[f"{ORGANIC} / {ANY}"], names=names)
+    return Report(
+        "Do inorganic compounds teach the refractive index of polymers?",
+        ratios[[f"{TRANSFER} / {BEST}", f"{TRANSFER} / {ANY}", f"{ORGANIC} / {ANY}"]],
+        f"{inorganic} {organic}",
+        found.figures,
+        captions=CAPTIONS,
+        notes=" ".join(datasets().set_index("name").loc[list(TABLES), "citation"]),
+        details={"curves": found.curves, "zero": found.zero, "back": found.back},
+    )
 
 # %% ../../nbs/case_studies/refractive_index.ipynb #12ed3d29
 def run(
-    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads tables
+    size: Literal["demo", "full"] = "demo", # "demo" needs bundled data only; "full" downloads
     random_state: int = 0, # Seed of everything
     *,
     n_jobs: int = -1, # Worker processes; -1 for all cores
@@ -811,7 +961,7 @@ def run(
     Parameters
     ----------
     size : Literal["demo", "full"], default="demo"
-        "demo" needs bundled data only; "full" downloads tables
+        "demo" needs bundled data only; "full" downloads
     random_state : int, default=0
         Seed of everything
     n_jobs : int, default=-1
