@@ -1,5 +1,5 @@
 "Time the same job on two checkouts in turn: python -m tools.compare_checkouts OLD NEW --job fit40"
-import argparse, json, os, resource, subprocess, sys, tempfile, time
+import argparse, importlib, json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 from statistics import median
 
@@ -27,11 +27,18 @@ def formulas(n: int) -> list[str]:
     return list(found)
 
 
+def shotgun() -> type:
+    "The class, from the module where a checkout keeps it."
+    import mltransfer
+    here = Path(mltransfer.__file__).with_name("search.py").exists()
+    return importlib.import_module(f"mltransfer.{'search' if here else 'shotgun'}").Shotgun
+
+
 def search(target: str, n: int, kinds: tuple[str, ...], **query) -> tuple[object, list[object]]:
     "A search of the starter library, and the first rows of a bundled table, which it will be fitted to."
     from mltransfer.data import load
     from mltransfer.library import Library
-    from mltransfer.search import Shotgun
+    Shotgun = shotgun()
     rows, library = load(target), Library.starter()
     ids = dict.fromkeys(i for kind in kinds for i in library.query(kind=kind, limit=None, **query).index)
     return Shotgun(library, ids=list(ids)), [rows.X[:n], rows.y[:n]]
@@ -46,7 +53,8 @@ def clocked(work) -> tuple[object, float, float]:
 
 def run(job: str) -> dict[str, object]:
     "Do one job in this process; reading of tables is not timed, nor the fit before predictions."
-    import mltransfer.search # imports are not the job
+    shotgun() # imports are not the job
+    import mltransfer
     units, half = ("polymer", "molecule"), {"max_error": 0.5}
     fits = {"fit40": lambda: search("polymer_refractive_index", 40, units, **half),
             "fit300": lambda: search("polymer_glass_transition", 300, units, **half),
